@@ -6,8 +6,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"parley/internal/clock"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestShifted_AdvanceWakesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

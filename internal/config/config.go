@@ -1,0 +1,105 @@
+// Package config puts a node's configuration together: defaults, then a YAML
+// file, then PARLEY_… environment variables, then flags. It owns names, texts
+// and precedence, and leaves the meaning of each value to the package that uses it.
+package config
+
+import "time"
+
+// Config of a node. Every field has a default that works on one machine.
+type Config struct {
+	HTTP     HTTP     `yaml:"http"`
+	Database Database `yaml:"database"`
+	Auth     Auth     `yaml:"auth"`
+	Hub      Hub      `yaml:"hub"`
+	Payments Payments `yaml:"payments"`
+	Passkeys Passkeys `yaml:"passkeys"`
+	TURN     TURN     `yaml:"turn"`
+	Media    Media    `yaml:"media"`
+	Log      Log      `yaml:"log"`
+}
+
+// HTTP is the door for REST, sockets and pages.
+type HTTP struct {
+	Listen    string   `yaml:"listen" doc:"address and port to listen on"`
+	PublicURL string   `yaml:"public_url" doc:"where clients reach the node, for example https://pay.example.com; empty: http://localhost and the port"`
+	Origins   []string `yaml:"origins" doc:"web origins that may open sockets and call REST from a browser, besides the public URL's own"`
+	CertFile  string   `yaml:"cert_file" doc:"PEM certificate chain; with key_file the listener speaks TLS"`
+	KeyFile   string   `yaml:"key_file" doc:"PEM private key"`
+}
+
+// Database is where the truth lives.
+type Database struct {
+	URL string `yaml:"url" secret:"true" doc:"SQLite file, or postgres://user:password@host/name"`
+}
+
+// Auth says whose tokens and keys are believed.
+type Auth struct {
+	Secret     string   `yaml:"secret" secret:"true" doc:"shared secret of at least 32 bytes for HS256 tokens; empty: such tokens are refused"`
+	JWKS       []string `yaml:"jwks" doc:"URLs of JSON Web Key Sets whose ES256, EdDSA or RS256 tokens are believed, each as issuer=URL"`
+	Audience   string   `yaml:"audience" doc:"the aud claim that tokens must carry; empty: not checked"`
+	ServerKeys []string `yaml:"server_keys" secret:"true" doc:"keys (sk_…) of your backend"`
+}
+
+// Hub bounds the sockets.
+type Hub struct {
+	Heartbeat time.Duration `yaml:"heartbeat" doc:"how often the server sends a heartbeat with the heads that moved"`
+	DrainTime time.Duration `yaml:"drain_time" doc:"how long a stopping node takes to close its sockets, spread evenly"`
+}
+
+// Payments sets the money rules.
+type Payments struct {
+	FeeBasisPoints int           `yaml:"fee_basis_points" doc:"fee taken from the payee's part at capture, in hundredths of a percent"`
+	HoldTime       time.Duration `yaml:"hold_time" doc:"how long held money stays held before it goes back"`
+	ConfirmTime    time.Duration `yaml:"confirm_time" doc:"how long both parties have to confirm once the first one began"`
+	Sandbox        bool          `yaml:"sandbox" doc:"offer the sandbox rail, which makes play money; refused unless the listener is on loopback"`
+}
+
+// Passkeys binds WebAuthn to the app's site.
+type Passkeys struct {
+	RPID    string   `yaml:"rp_id" doc:"relying party id: the site's domain; empty: the public URL's host"`
+	RPName  string   `yaml:"rp_name" doc:"the name people see when they make a passkey"`
+	Origins []string `yaml:"origins" doc:"origins whose assertions are accepted; empty: the public URL's"`
+}
+
+// TURN is the bundled relay.
+type TURN struct {
+	Enabled   bool     `yaml:"enabled" doc:"run the bundled STUN and TURN server"`
+	Host      string   `yaml:"host" doc:"host name that clients use for it; empty: the public URL's host"`
+	UDP       string   `yaml:"udp" doc:"address for UDP; empty: off"`
+	TCP       string   `yaml:"tcp" doc:"address for TCP; empty: off"`
+	TLS       string   `yaml:"tls" doc:"address for TLS; empty: off"`
+	CertFile  string   `yaml:"cert_file" doc:"PEM certificate chain for TLS; empty: a self-signed one, which browsers refuse"`
+	KeyFile   string   `yaml:"key_file" doc:"PEM private key for TLS"`
+	RelayIP   string   `yaml:"relay_ip" doc:"public address of the relay ports"`
+	PortMin   int      `yaml:"port_min" doc:"first relay port"`
+	PortMax   int      `yaml:"port_max" doc:"last relay port"`
+	Secret    string   `yaml:"secret" secret:"true" doc:"secret behind the time-limited credentials; empty: made at start, good for one node"`
+	AllowPeer []string `yaml:"allow_peers" doc:"prefixes that may be relayed to although they are loopback, link-local or private"`
+}
+
+// Media is the bundled SFU.
+type Media struct {
+	Enabled  bool     `yaml:"enabled" doc:"run the bundled SFU for calls of three and more"`
+	UDP      string   `yaml:"udp" doc:"address of the one UDP socket all calls share"`
+	Announce []string `yaml:"announce" doc:"public addresses to put into candidates, where the machine has private ones"`
+}
+
+// Log is how the node speaks of itself.
+type Log struct {
+	Level  string `yaml:"level" doc:"debug, info, warn or error"`
+	Format string `yaml:"format" doc:"text or json"`
+}
+
+// Default is the embedded configuration: one node, nothing else installed.
+func Default() Config {
+	return Config{
+		HTTP:     HTTP{Listen: "127.0.0.1:8080"},
+		Database: Database{URL: "parley.db"},
+		Hub:      Hub{Heartbeat: 25 * time.Second, DrainTime: 5 * time.Second},
+		Payments: Payments{HoldTime: 7 * 24 * time.Hour, ConfirmTime: 2 * time.Minute},
+		Passkeys: Passkeys{RPName: "Parley"},
+		TURN:     TURN{Enabled: true, UDP: "127.0.0.1:3478", TCP: "127.0.0.1:3478", RelayIP: "127.0.0.1", PortMin: 49152, PortMax: 65535},
+		Media:    Media{Enabled: true, UDP: "127.0.0.1:7882"},
+		Log:      Log{Level: "info", Format: "text"},
+	}
+}
