@@ -25,6 +25,8 @@ type To struct {
 	Device DeviceID // empty: all devices of User
 	// NotSession leaves out the socket that caused the event and has its answer already.
 	NotSession SessionID
+	// NotDevice leaves out one device of User, for example the one that answered a call.
+	NotDevice DeviceID
 }
 
 // Publisher hands events to whoever is connected, on any node. It never blocks
