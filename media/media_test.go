@@ -1,0 +1,284 @@
+package media_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+	"go.uber.org/goleak"
+
+	"parley/media"
+	"parley/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	room     wire.CallID = "call_test"
+	patience             = 20 * time.Second
+	levelURI             = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+)
+
+// served starts an SFU that ends with the test.
+func served(t testing.TB, cfg media.Config, deps media.Deps) *media.SFU {
+	t.Helper()
+	s, err := media.New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func as(name string) media.Participant {
+	return media.Participant{User: wire.UserID(name), Device: wire.DeviceID("dev_" + name)}
+}
+
+// heard is a packet that a client received.
+type heard struct {
+	mid string
+	rtp.Packet
+}
+
+// client is a participant made of a real PeerConnection.
+type client struct {
+	media.Participant
+	pc        *webrtc.PeerConnection
+	mic       *webrtc.TrackLocalStaticRTP
+	sender    *webrtc.RTPSender
+	connected chan struct{}
+	heard     chan heard
+	readers   sync.WaitGroup
+	seq       uint16
+	level     uint8
+	answer    string
+	slots     []media.Slot
+}
+
+func clientAPI(t testing.TB) *webrtc.API {
+	t.Helper()
+	me := &webrtc.MediaEngine{}
+	for pt, c := range map[webrtc.PayloadType]webrtc.RTPCodecCapability{
+		111: {MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"},
+		63:  {MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: "111/111"},
+	} {
+		if err := me.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: c, PayloadType: pt}, webrtc.RTPCodecTypeAudio); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := me.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: levelURI}, webrtc.RTPCodecTypeAudio); err != nil {
+		t.Fatal(err)
+	}
+	var se webrtc.SettingEngine
+	se.SetIncludeLoopbackCandidate(true)
+	se.SetInterfaceFilter(func(name string) bool { return name == "lo" })
+	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	se.SetHostAcceptanceMinWait(0)
+	se.SetPrflxAcceptanceMinWait(0)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(me), webrtc.WithSettingEngine(se), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+}
+
+// newClient makes a participant with a microphone and so many slots, and its offer.
+func newClient(t testing.TB, name string, slots int) (*client, string) {
+	t.Helper()
+	pc, err := clientAPI(t).NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{Participant: as(name), pc: pc, connected: make(chan struct{}), heard: make(chan heard, 4096)}
+	var once sync.Once
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			once.Do(func() { close(c.connected) })
+		}
+	})
+	pc.OnTrack(c.listen)
+	opus := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
+	if c.mic, err = webrtc.NewTrackLocalStaticRTP(opus, "mic", name); err != nil {
+		t.Fatal(err)
+	}
+	send := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
+	tr, err := pc.AddTransceiverFromTrack(c.mic, send)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.sender = tr.Sender()
+	for range slots {
+		recv := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
+		if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio, recv); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(c.hangUp)
+	offer, err := pc.CreateOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pc.SetLocalDescription(offer); err != nil {
+		t.Fatal(err)
+	}
+	return c, offer.SDP
+}
+
+func (c *client) hangUp() {
+	_ = c.pc.GracefulClose()
+	c.readers.Wait()
+}
+
+func (c *client) listen(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
+	c.readers.Add(1)
+	defer c.readers.Done()
+	mid := r.RTPTransceiver().Mid()
+	for {
+		p, _, err := t.ReadRTP()
+		if err != nil {
+			return
+		}
+		select {
+		case c.heard <- heard{mid, *p}:
+		default:
+		}
+	}
+}
+
+// join takes a client into the room and waits until it is connected.
+func join(t testing.TB, s *media.SFU, name string, slots int) *client {
+	t.Helper()
+	c, offer := newClient(t, name, slots)
+	c.enter(t, s, room, offer)
+	c.await(t)
+	return c
+}
+
+func (c *client) enter(t testing.TB, s *media.SFU, room wire.CallID, offer string) {
+	t.Helper()
+	answer, got, err := s.Join(t.Context(), room, c.Participant, offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.answer, c.slots = answer, got
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *client) await(t testing.TB) {
+	t.Helper()
+	select {
+	case <-c.connected:
+	case <-time.After(patience):
+		t.Fatalf("%s does not get connected", c.User)
+	}
+}
+
+// say sends one packet whose payload names the client and the number of the packet.
+func (c *client) say(t testing.TB) []byte {
+	t.Helper()
+	c.seq++
+	payload := fmt.Appendf(nil, "%s %d", c.User, c.seq)
+	p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: c.seq, Timestamp: uint32(c.seq) * 960}, Payload: payload}
+	if c.level != 0 {
+		if err := p.SetExtension(c.levelID(), []byte{c.level}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.mic.WriteRTP(p); err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+func (c *client) levelID() uint8 {
+	for _, x := range c.sender.GetParameters().HeaderExtensions {
+		if x.URI == levelURI {
+			return uint8(x.ID)
+		}
+	}
+	return 0
+}
+
+// hears keeps talker talking until c has heard a packet of it, and returns it.
+func (c *client) hears(t testing.TB, talker *client) heard {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		talker.say(t)
+		select {
+		case <-deadline:
+			t.Fatalf("%s does not hear %s", c.User, talker.User)
+		case <-tick.C:
+		}
+		for len(c.heard) > 0 {
+			if h := <-c.heard; bytes.HasPrefix(h.Payload, []byte(talker.User+" ")) {
+				return h
+			}
+		}
+	}
+}
+
+func slotOf(slots []media.Slot, user wire.UserID) string {
+	for _, s := range slots {
+		if s.User == user {
+			return s.MID
+		}
+	}
+	return ""
+}
+
+// slotsNow is what the SFU says of a participant at this moment.
+func slotsNow(s *media.SFU, who media.Participant) []media.Slot {
+	for _, r := range s.Rooms() {
+		for _, p := range r.Participants {
+			if r.Room == room && p.Participant == who {
+				return p.Slots
+			}
+		}
+	}
+	return nil
+}
+
+func TestRoom_ThreePeopleHearEachOther(t *testing.T) {
+	s := served(t, media.Config{}, media.Deps{})
+	people := []*client{join(t, s, "ann", 3), join(t, s, "bob", 3), join(t, s, "cid", 3)}
+	for _, listener := range people {
+		slots := slotsNow(s, listener.Participant)
+		if len(slots) != 2 {
+			t.Fatalf("%s has slots %v, want two", listener.User, slots)
+		}
+		for _, talker := range people {
+			if talker == listener {
+				continue
+			}
+			h := listener.hears(t, talker)
+			if h.mid != slotOf(slots, talker.User) {
+				t.Errorf("%s hears %s in section %q, told %v", listener.User, talker.User, h.mid, slots)
+			}
+			var n int
+			if _, err := fmt.Sscanf(string(h.Payload), string(talker.User)+" %d", &n); err != nil || n == 0 {
+				t.Errorf("payload changed on the way: %q", h.Payload)
+			}
+		}
+	}
+	if strings.Contains(people[0].answer, "nack") || !strings.Contains(people[0].answer, "a=ice-lite") {
+		t.Errorf("the answer is not lean:\n%s", people[0].answer)
+	}
+}
