@@ -1,0 +1,206 @@
+import { afterClose, type BackoffOptions, fullJitter } from "./backoff.ts";
+import { Emitter } from "./emitter.ts";
+import { ConnectionLost } from "./errors.ts";
+import { Socket, type WebSocketMaker } from "./socket.ts";
+import type { SessionOpened, WireEvent } from "./types.ts";
+
+/** A token, or a function that fetches one; only with a function can it be renewed. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+export type ConnectionState =
+  | { status: "idle" | "connecting" | "online" }
+  | { status: "waiting"; retryAt: number }
+  | { status: "stopped"; reason: "token_refused" | "revoked" | "replaced" | "closed" };
+
+export interface ConnectionOptions {
+  /** The socket's address, `wss://…/v1/socket`. */
+  url: string;
+  token: TokenSource;
+  /** Names this installation (`dev_…`); keep it. */
+  device: string;
+  name?: string;
+  /** What has been seen so far, asked for at every connect. */
+  resume: () => Record<string, number>;
+  makeWebSocket?: WebSocketMaker;
+  backoff?: BackoffOptions;
+}
+
+export interface ConnectionEvents {
+  state: ConnectionState;
+  opened: SessionOpened;
+  event: WireEvent;
+  heads: Record<string, number>;
+}
+
+/** Refresh this long before the token's expiry. */
+const REFRESH_AHEAD_MS = 60_000;
+
+/** One session that outlives its sockets: opens, resumes, refreshes, and comes back as the close code says. */
+export class Connection extends Emitter<ConnectionEvents> {
+  readonly #options: ConnectionOptions;
+  #state: ConnectionState = { status: "idle" };
+  #socket: Socket | undefined;
+  #failures = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #refresh: ReturnType<typeof setTimeout> | undefined;
+  #token = "";
+  #attempt = 0;
+
+  constructor(options: ConnectionOptions) {
+    super();
+    this.#options = options;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get online(): boolean {
+    return this.#state.status === "online";
+  }
+
+  /** Starts connecting, or hurries a retry that is being waited for. Does nothing when connected. */
+  connect(): void {
+    if (this.#state.status === "connecting" || this.#state.status === "online") return;
+    clearTimeout(this.#retry);
+    void this.#open();
+  }
+
+  /** Ends the session for good; `connect` starts a new one. */
+  close(): void {
+    clearTimeout(this.#retry);
+    clearTimeout(this.#refresh);
+    this.#attempt++;
+    this.#setState({ status: "stopped", reason: "closed" });
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close(1000, "bye");
+  }
+
+  /** The token in use, fetched when there is none yet; REST calls share it. */
+  async token(): Promise<string> {
+    if (!this.#token) await this.#renewToken();
+    return this.#token;
+  }
+
+  request<T>(method: string, params: object): Promise<T> {
+    if (!this.#socket || !this.online) return Promise.reject(new ConnectionLost());
+    return this.#socket.request<T>(method, params);
+  }
+
+  /** Drops the current socket as if the line had died; the session resumes on a new one. */
+  reconnect(): void {
+    if (this.#socket) this.#socket.close(4000, "reconnect");
+    else this.connect();
+  }
+
+  async #open(): Promise<void> {
+    const attempt = ++this.#attempt;
+    this.#setState({ status: "connecting" });
+    try {
+      if (!this.#token) await this.#renewToken();
+    } catch {
+      if (attempt === this.#attempt) this.#wait(fullJitter(this.#failures++, this.#options.backoff));
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    const make = this.#options.makeWebSocket ?? defaultWebSocket;
+    const socket = new Socket(
+      make,
+      this.#options.url,
+      {
+        event: (event) => this.emit("event", event),
+        heartbeat: (heads) => this.emit("heads", heads),
+        closed: (code, reason) => {
+          if (attempt === this.#attempt) this.#closed(code, reason);
+        },
+      },
+      () => void this.#handshake(socket),
+    );
+    this.#socket = socket;
+  }
+
+  async #handshake(socket: Socket): Promise<void> {
+    const { device, name, resume } = this.#options;
+    try {
+      const opened = await socket.request<SessionOpened>("session.open", {
+        token: this.#token,
+        device,
+        resume: resume(),
+        ...(name ? { name } : {}),
+      });
+      socket.expectFrames(opened.heartbeat_s * 1_500 + 1_000);
+      this.#failures = 0;
+      this.#scheduleRefresh();
+      this.#setState({ status: "online" });
+      this.emit("opened", opened);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) socket.close(4000, "open refused");
+    }
+  }
+
+  #closed(code: number, reason: string): void {
+    this.#socket = undefined;
+    clearTimeout(this.#refresh);
+    const canRenew = typeof this.#options.token === "function";
+    const next = afterClose(code, reason, this.#failures++, canRenew, this.#options.backoff);
+    if (next.do === "stop") {
+      this.#setState({ status: "stopped", reason: next.reason });
+      return;
+    }
+    if (next.newToken) this.#token = "";
+    this.#wait(next.afterMs);
+  }
+
+  #wait(ms: number): void {
+    this.#setState({ status: "waiting", retryAt: Date.now() + ms });
+    this.#retry = setTimeout(() => void this.#open(), ms);
+  }
+
+  async #renewToken(): Promise<void> {
+    const source = this.#options.token;
+    this.#token = typeof source === "function" ? await source() : source;
+  }
+
+  #scheduleRefresh(): void {
+    clearTimeout(this.#refresh);
+    const expires = tokenExpiry(this.#token);
+    if (!expires || typeof this.#options.token !== "function") return;
+    const inMs = Math.min(Math.max(expires - Date.now() - REFRESH_AHEAD_MS, 1_000), 2 ** 31 - 1);
+    this.#refresh = setTimeout(async () => {
+      try {
+        await this.#renewToken();
+        await this.request("session.refresh", { token: this.#token });
+      } finally {
+        this.#scheduleRefresh();
+      }
+    }, inMs);
+  }
+
+  #setState(state: ConnectionState): void {
+    this.#state = state;
+    this.emit("state", state);
+  }
+}
+
+function defaultWebSocket(url: string, protocol: string) {
+  return new WebSocket(url, protocol) as unknown as ReturnType<WebSocketMaker>;
+}
+
+/** Reads a JWT's claims without checking anything; the server checks. */
+export function tokenClaims(token: string): { sub?: string; name?: string; exp?: number } {
+  try {
+    const body = token.split(".")[1] ?? "";
+    const bytes = Uint8Array.from(atob(body.replaceAll("-", "+").replaceAll("_", "/")), (c) =>
+      c.charCodeAt(0),
+    );
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return {};
+  }
+}
+
+function tokenExpiry(token: string): number | undefined {
+  const { exp } = tokenClaims(token);
+  return exp ? exp * 1_000 : undefined;
+}

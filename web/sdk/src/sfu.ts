@@ -1,0 +1,105 @@
+import { Emitter } from "./emitter.ts";
+import { Leg, type LegState, type MediaReport } from "./leg.ts";
+import type { IceServer, JoinAnswer, Slot } from "./types.ts";
+
+export interface SfuOptions {
+  iceServers: IceServer[];
+  relayOnly: boolean;
+  microphone: MediaStreamTrack;
+  /** Sends the offer to the hub and brings its answer. */
+  join: (sdp: string) => Promise<JoinAnswer>;
+}
+
+export interface SfuEvents {
+  state: LegState;
+  /** This track now carries that user's voice. */
+  track: { user: string; track: MediaStreamTrack };
+  /** The user's slot was taken away. */
+  left: string;
+}
+
+/** How many others can be heard at once; their sections are in the first and only offer. */
+const SLOTS = 8;
+const REJOIN_EVERY_MS = 3_000;
+
+/**
+ * Media through the hub: one offer with this device's voice and empty slots.
+ * Who speaks in which slot changes by event, never by another offer.
+ */
+export class Sfu extends Emitter<SfuEvents> {
+  readonly #options: SfuOptions;
+  #leg: Leg | undefined;
+  #slots: Slot[] = [];
+  #rejoins: ReturnType<typeof setInterval> | undefined;
+  #joining = false;
+  #closed = false;
+
+  constructor(options: SfuOptions) {
+    super();
+    this.#options = options;
+  }
+
+  get state(): LegState {
+    return this.#leg?.state ?? "connecting";
+  }
+
+  async report(): Promise<MediaReport> {
+    return (await this.#leg?.report()) ?? { alive: false };
+  }
+
+  /** Joins, or joins again in place of a connection that broke. */
+  async join(): Promise<void> {
+    if (this.#joining || this.#closed) return;
+    this.#joining = true;
+    const { iceServers, relayOnly, microphone } = this.#options;
+    const leg = new Leg({ iceServers, relayOnly, microphone });
+    try {
+      const stream = new MediaStream([microphone]);
+      leg.pc.addTransceiver(microphone, { direction: "sendrecv", streams: [stream] });
+      for (let i = 0; i < SLOTS; i++) leg.pc.addTransceiver("audio", { direction: "recvonly" });
+      leg.on("state", (state) => this.#legState(leg, state));
+      await leg.pc.setLocalDescription();
+      const answer = await this.#options.join(leg.pc.localDescription?.sdp ?? "");
+      await leg.setRemote("answer", answer.sdp);
+      this.#leg?.close();
+      this.#leg = leg;
+      if (this.#closed) leg.close();
+      this.setSlots(answer.slots ?? [], true);
+    } catch (error) {
+      leg.close();
+      throw error;
+    } finally {
+      this.#joining = false;
+    }
+  }
+
+  setSlots(slots: Slot[], fresh = false): void {
+    const before = fresh ? [] : this.#slots;
+    this.#slots = slots;
+    for (const { user } of before) {
+      if (user && !slots.some((s) => s.user === user)) this.emit("left", user);
+    }
+    for (const { mid, user } of slots) {
+      if (!user || before.some((s) => s.mid === mid && s.user === user)) continue;
+      const track = this.#leg?.pc.getTransceivers().find((t) => t.mid === mid)?.receiver.track;
+      if (track) this.emit("track", { user, track });
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#rejoins);
+    this.#leg?.close();
+  }
+
+  #legState(leg: Leg, state: LegState): void {
+    if (this.#closed || state === "closed" || (this.#leg && leg !== this.#leg)) return;
+    clearInterval(this.#rejoins);
+    if (state === "interrupted") {
+      const again = () => void this.join().catch(() => undefined);
+      again();
+      this.#rejoins = setInterval(again, REJOIN_EVERY_MS);
+    }
+    this.emit("state", state);
+  }
+}
