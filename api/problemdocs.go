@@ -18,4 +18,15 @@ var problemDocs = map[string]string{
 	"internal":                "Something went wrong on our side. The log has the details under the request id.",
 	"rate_limited":            "Too many requests. Wait for retry_after seconds.",
 	"idempotency_key_missing": "Writes that move money need an Idempotency-Key header (or idempotency_key parameter on the socket): make it once per intended effect, store it before sending, repeat it on retries.",
+
+	"sensitive_data":       "The text holds what looks like a payment card number (13 to 19 digits that pass the Luhn check). It was refused before it was stored or logged. Card data never belongs into a conversation.",
+	"client_id_reused":     "This client id came with other content before. Make a new one for new content; repeat one only to resend the same.",
+	"conversation_unknown": "There is no such conversation, or the caller is not (or no longer) in it; the answer is the same, so that nobody learns which conversations exist.",
+	"message_unknown":      "The conversation has no message of this id.",
+	"member_unknown":       "The person is not in the conversation.",
+	"not_owner":            "Only owners of the conversation, or a server key, may do this.",
+	"not_author":           "Only its author may edit or delete a message.",
+	"message_deleted":      "The message is deleted; a deleted message cannot be edited.",
+	"conversation_kind":    "Direct and personal conversations have fixed members and no title; this is for groups and payment conversations.",
+	"conversation_full":    "A conversation has at most 256 members.",
 }

@@ -1,0 +1,99 @@
+// Package chat owns conversations: who is in them, the numbered log of what
+// happened in each, how far every member has received and read it, and when
+// people were last seen.
+//
+// A log's entries are numbered 1, 2, 3 … without gaps, in the transaction that
+// writes them; other features put theirs in with Append. What is announced has
+// been committed. The package knows neither sockets nor payments nor calls.
+package chat
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/internal/clock"
+	"parley/internal/sqldb"
+	"parley/wire"
+)
+
+// Limits of a conversation.
+const (
+	TextMax     = 4000 // runes of a message, at least 1
+	TitleMax    = 80   // runes of a title
+	MembersMax  = 256  // members of a conversation, at least 1
+	ClientIDMax = 64   // bytes of a client id
+	PageMax     = 500  // entries or conversations in one answer
+	PageDefault = 50
+	// UnreadWindow is how many entries back unread messages are counted.
+	UnreadWindow = 1000
+	// DataMax bounds the JSON of one entry, in bytes.
+	DataMax = 64 << 10
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema returns the migrations of the package's tables.
+func Schema() fs.FS {
+	sub, err := fs.Sub(schema, "schema")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return sub
+}
+
+// Names tells the names people are shown by. Users it does not know may be left out.
+type Names interface {
+	Names(ctx context.Context, users []wire.UserID) (map[wire.UserID]string, error)
+}
+
+// Config of a Service. The zero value works.
+type Config struct {
+	// Rosters bounds the member lists kept in memory, one per conversation. 0 means 16,384.
+	Rosters int
+}
+
+// Deps are what a Service needs. DB, Clock and Publisher must be given.
+type Deps struct {
+	DB        *sqldb.DB
+	Clock     clock.Clock
+	Publisher wire.Publisher
+	Names     Names                 // nil: nobody has a name
+	Log       *slog.Logger          // nil discards
+	Metrics   prometheus.Registerer // nil: not registered
+}
+
+// Service is the conversations of one database. Its methods are safe for concurrent use.
+type Service struct {
+	db      *sqldb.DB
+	clock   clock.Clock
+	out     wire.Publisher
+	names   Names
+	log     *slog.Logger
+	rosters *rosterCache
+	metrics *metrics
+}
+
+// New makes a Service; it starts nothing.
+func New(cfg Config, d Deps) *Service {
+	if cfg.Rosters == 0 {
+		cfg.Rosters = 16384
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		db: d.DB, clock: d.Clock, out: d.Publisher, names: d.Names, log: d.Log,
+		rosters: newRosterCache(cfg.Rosters), metrics: newMetrics(d.Metrics),
+	}
+}
+
+// now is the time as the database keeps it: whole milliseconds, UTC.
+func (s *Service) now() time.Time { return s.clock.Now().UTC().Truncate(time.Millisecond) }
+
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
