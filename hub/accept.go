@@ -1,0 +1,162 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/coder/websocket"
+
+	"parley/wire"
+)
+
+// ServeHTTP accepts a socket. It returns as soon as the handshake is done, so
+// that the request and its buffers can go.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := &session{hub: h, addr: h.cfg.ClientAddr(r), born: h.uptime()}
+	if p := h.welcome(r, s.addr); p != nil {
+		h.metrics.refused.WithLabelValues(p.Code).Inc()
+		writeProblem(w, p)
+		return
+	}
+	h.accept(w, r, s)
+}
+
+// welcome decides whether a handshake is accepted, and takes its places if so.
+func (h *Hub) welcome(r *http.Request, addr netip.Addr) *wire.Problem {
+	switch {
+	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		return h.problem("websocket_required")
+	case !offers(r.Header, Subprotocol):
+		return h.problem("subprotocol_required")
+	case !h.originAllowed(r):
+		return h.problem("origin_not_authorized")
+	case h.draining():
+		p := h.problem("node_draining")
+		p.RetryAfter = 1
+		return p
+	case !h.places.enter(addr):
+		return h.problem("too_many_connections")
+	}
+	sockets, unopened := h.sockets.Add(1), h.unopened.Add(1)
+	if over(sockets, h.cfg.MaxSockets) || over(unopened, h.cfg.MaxUnopened) {
+		h.unopened.Add(-1)
+		h.depart(addr)
+		p := h.problem("node_busy")
+		p.RetryAfter = 1
+		return p
+	}
+	return nil
+}
+
+func over(n int64, most int) bool { return most >= 0 && n > int64(most) }
+
+// depart gives back what welcome took, except the place among the unopened.
+func (h *Hub) depart(addr netip.Addr) {
+	h.sockets.Add(-1)
+	h.places.leave(addr)
+}
+
+func (h *Hub) draining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}
+
+// accept makes the handshake and starts the session's reader.
+func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
+	s.id = wire.NewID[wire.SessionID](wire.PrefixSession, h.cfg.Clock.Now())
+	s.bucket.tokens = float64(h.cfg.Burst)
+	s.seen.Store(int64(s.born))
+	ws, err := websocket.Accept(lean{w, s}, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{Subprotocol},
+		InsecureSkipVerify: true, // originAllowed has looked
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		h.unopened.Add(-1)
+		h.depart(s.addr)
+		h.metrics.refused.WithLabelValues("handshake").Inc()
+		return
+	}
+	ws.SetReadLimit(int64(h.cfg.MaxFrame))
+	if !h.admit(s) {
+		h.unopened.Add(-1)
+		h.depart(s.addr)
+		s.link.cut()
+		_ = ws.CloseNow()
+		return
+	}
+	h.wheel.schedule(s, s.born+h.cfg.OpenTimeout)
+	go s.read(context.WithoutCancel(r.Context()), ws)
+}
+
+// offers reports whether the client's handshake lists the subprotocol.
+func offers(header http.Header, subprotocol string) bool {
+	for _, line := range header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(line, ",") {
+			if strings.TrimSpace(p) == subprotocol {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// originAllowed reports whether a page of the request's origin may connect.
+func (h *Hub) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	if strings.EqualFold(u.Host, r.Host) {
+		return true
+	}
+	host := strings.ToLower(u.Host)
+	for _, pattern := range h.cfg.Origins {
+		target := host
+		if strings.Contains(pattern, "://") {
+			target = u.Scheme + "://" + host
+		}
+		if ok, err := path.Match(strings.ToLower(pattern), target); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+// remoteAddr is the address of the connection itself.
+func remoteAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr()
+}
+
+func writeProblem(w http.ResponseWriter, p *wire.Problem) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		http.Error(w, p.Title, p.Status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if p.Status == http.StatusUpgradeRequired {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+	}
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,172 @@
+package broker
+
+import (
+	"context"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// MemoryConfig configures a Memory broker; its zero value works.
+type MemoryConfig struct {
+	// MaxBytes bounds the frames under way; a message over it is dropped and
+	// counted, and the receiver told. Default 64 MiB.
+	MaxBytes int
+	// Metrics takes the broker's metrics; nil for none.
+	Metrics prometheus.Registerer
+}
+
+// Memory is the bus of a single node. Publishing appends to a list; the one
+// goroutine in Run takes all that has gathered and delivers it as one round, so
+// that under load many messages share a round.
+type Memory struct {
+	maxBytes int
+	dropped  prometheus.Counter
+	messages prometheus.Counter
+	wake     chan struct{} // of capacity 1
+
+	mu     sync.Mutex
+	topics map[string]int // interests by topic
+	queue  []*Message
+	bytes  int
+	lost   bool
+}
+
+// messageOverhead is what a message counts besides its frame.
+const messageOverhead = 256
+
+// NewMemory makes a Memory broker. Nothing is delivered before Run.
+func NewMemory(cfg MemoryConfig) *Memory {
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 64 << 20
+	}
+	m := &Memory{
+		maxBytes: cfg.MaxBytes,
+		wake:     make(chan struct{}, 1),
+		topics:   make(map[string]int),
+		messages: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_broker_messages_total", Help: "Messages accepted for topics somebody listens to."}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_broker_dropped_total", Help: "Messages dropped because too many bytes were under way.",
+			ConstLabels: prometheus.Labels{"reason": "overflow"}}),
+	}
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(m.messages, m.dropped, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "parley_broker_queued_bytes", Help: "Bytes of messages under way."}, m.queuedBytes))
+	}
+	return m
+}
+
+func (m *Memory) queuedBytes() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return float64(m.bytes)
+}
+
+// Publish implements Broker.
+func (m *Memory) Publish(msg *Message) error {
+	size := len(msg.Frame) + messageOverhead + len(msg.To)*48
+	m.mu.Lock()
+	msg = m.wanted(msg)
+	if msg == nil {
+		m.mu.Unlock()
+		return nil
+	}
+	if m.bytes > 0 && m.bytes+size > m.maxBytes {
+		m.lost = true
+		m.mu.Unlock()
+		m.dropped.Inc()
+		m.poke()
+		return ErrOverflow
+	}
+	m.queue = append(m.queue, msg)
+	m.bytes += size
+	m.mu.Unlock()
+	m.messages.Inc()
+	m.poke()
+	return nil
+}
+
+// wanted returns msg with the targets somebody listens to, or nil; the caller holds mu.
+func (m *Memory) wanted(msg *Message) *Message {
+	n := 0
+	for i := range msg.To {
+		if m.topics[msg.To[i].Topic] > 0 {
+			n++
+		}
+	}
+	if n == len(msg.To) || n == 0 {
+		if n == 0 {
+			return nil
+		}
+		return msg
+	}
+	narrowed := *msg
+	narrowed.To = make([]Target, 0, n)
+	for _, t := range msg.To {
+		if m.topics[t.Topic] > 0 {
+			narrowed.To = append(narrowed.To, t)
+		}
+	}
+	return &narrowed
+}
+
+func (m *Memory) poke() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Subscribe implements Broker. It never fails.
+func (m *Memory) Subscribe(_ context.Context, topic string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.topics[topic]++
+	return nil
+}
+
+// Unsubscribe implements Broker.
+func (m *Memory) Unsubscribe(topic string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.topics[topic]; n > 1 {
+		m.topics[topic] = n - 1
+	} else {
+		delete(m.topics, topic)
+	}
+}
+
+// Run implements Broker. What is under way when ctx ends is given up.
+func (m *Memory) Run(ctx context.Context, r Receiver) error {
+	var round []*Message
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.wake:
+		}
+		var lost bool
+		round, lost = m.take(round)
+		if lost {
+			r.Lost(ctx)
+		}
+		if len(round) > 0 {
+			r.Deliver(ctx, round)
+			clear(round)
+		}
+	}
+}
+
+// take swaps the queue for the empty round and reports whether something was dropped.
+func (m *Memory) take(round []*Message) ([]*Message, bool) {
+	const keep = 1024
+	if cap(round) > keep {
+		round = nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken, lost := m.queue, m.lost
+	m.queue, m.bytes, m.lost = round[:0], 0, false
+	return taken, lost
+}

@@ -1,0 +1,187 @@
+package hub
+
+import (
+	"context"
+
+	"parley/hub/broker"
+	"parley/wire"
+)
+
+// Kinds of messages on the bus.
+const (
+	kindEvent   broker.Kind = iota // Frame goes to the targets' sessions
+	kindReplace                    // the target's device opened a session, stamped Seq: older ones end
+	kindRevoke                     // Frame is a Revocation
+)
+
+// heldMax bounds the signals held back while a session opens, in bytes.
+const heldMax = 256 << 10
+
+// heldEvents are what arrived while a session opened.
+type heldEvents struct {
+	signals [][]byte
+	bytes   int
+	noted   map[wire.ConversationID]int64 // the last entry of each conversation
+}
+
+// Publish implements wire.Publisher. The event is encoded once for all sockets.
+func (h *Hub) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
+	if len(to) == 0 {
+		return
+	}
+	frame, err := eventFrame(&ev)
+	if err != nil {
+		h.cfg.Log.Error("event not encoded", "type", ev.Type, "err", err)
+		h.metrics.drops[dropEncode].Inc()
+		return
+	}
+	targets := make([]broker.Target, len(to))
+	for i, t := range to {
+		targets[i] = broker.Target{Topic: topicOf(t.User), Device: string(t.Device), NotSession: string(t.NotSession)}
+	}
+	h.metrics.published.Inc()
+	err = h.bus.Publish(&broker.Message{
+		Kind: kindEvent, Conversation: string(ev.Conversation), Seq: ev.Seq, Frame: frame, To: targets,
+	})
+	if err != nil {
+		h.metrics.drops[dropBus].Inc()
+	}
+}
+
+// receiver is the hub as the bus sees it.
+type receiver struct{ *Hub }
+
+// Deliver implements broker.Receiver. A round's frames are first queued, then
+// each socket that got some is written once.
+func (r receiver) Deliver(ctx context.Context, round []*broker.Message) {
+	h := r.Hub
+	var dirty []*session
+	delivered := 0
+	for _, m := range round {
+		sockets := 0
+		for i := range m.To {
+			t := &m.To[i]
+			switch m.Kind {
+			case kindEvent:
+				for _, s := range h.roster.of(wire.UserID(t.Topic[len(topicPrefix):])) {
+					queued, first := s.deliver(ctx, m, t)
+					if queued {
+						sockets++
+					}
+					if first {
+						dirty = append(dirty, s)
+					}
+				}
+			case kindReplace:
+				h.replace(m, t)
+			case kindRevoke:
+				h.revokeFrame(m.Frame)
+			}
+		}
+		if m.Kind == kindEvent {
+			h.metrics.fanout.Observe(float64(sockets))
+			delivered += sockets
+		}
+	}
+	h.metrics.delivered.Add(float64(delivered))
+	for _, s := range dirty {
+		s.mu.Lock()
+		s.dirty = false
+		s.mu.Unlock()
+		s.flush()
+	}
+}
+
+// Lost implements broker.Receiver: at its next heartbeat every session compares its positions.
+func (r receiver) Lost(context.Context) {
+	r.losses.Add(1)
+	r.metrics.drops[dropLost].Inc()
+	r.cfg.Log.Warn("bus may have lost messages: comparing heads")
+}
+
+// deliver queues one message for the session if it is meant and due. first says
+// that the session has something to flush and was not on the round's list yet.
+func (s *session) deliver(ctx context.Context, m *broker.Message, t *broker.Target) (queued, first bool) {
+	if t.Device != "" && t.Device != string(s.caller.Device) {
+		return false, false
+	}
+	own := t.NotSession != "" && t.NotSession == string(s.id)
+	s.mu.Lock()
+	due := s.dueLocked(ctx, m, own)
+	if !due {
+		s.mu.Unlock()
+		return false, false
+	}
+	reason := s.pushLocked(m.Frame, s.hub.uptime())
+	first = !s.dirty
+	s.dirty = true
+	s.mu.Unlock()
+	if reason != "" {
+		s.end(slow(reason))
+		return false, first
+	}
+	return true, first
+}
+
+// dueLocked decides whether a message is to be queued now.
+func (s *session) dueLocked(ctx context.Context, m *broker.Message, own bool) bool {
+	conv := wire.ConversationID(m.Conversation)
+	switch {
+	case s.stage == stageOpening && m.Seq > 0:
+		if s.held.noted == nil {
+			s.held.noted = make(map[wire.ConversationID]int64)
+		}
+		s.held.noted[conv] = max(s.held.noted[conv], m.Seq)
+		return false
+	case s.stage == stageOpening:
+		s.holdLocked(m.Frame, own)
+		return false
+	case s.stage != stageOpen:
+		return false
+	case m.Seq == 0:
+		return !own
+	}
+	switch s.pos.offer(conv, m.Seq) {
+	case verdictSend:
+		return !own
+	case verdictOld:
+		s.hub.metrics.drops[dropOld].Inc()
+	case verdictHole:
+		s.hub.metrics.holes.Inc()
+		s.startReadingLocked(ctx)
+	case verdictWait:
+	}
+	return false
+}
+
+// holdLocked keeps a signal until the session is open.
+func (s *session) holdLocked(frame []byte, own bool) {
+	if own {
+		return
+	}
+	if s.held.bytes+len(frame) > heldMax {
+		s.hub.metrics.drops[dropHeld].Inc()
+		return
+	}
+	s.held.signals = append(s.held.signals, frame)
+	s.held.bytes += len(frame)
+}
+
+// replaceElsewhere ends older sessions of the same device on other nodes.
+func (s *session) replaceElsewhere(c wire.Caller) {
+	err := s.hub.bus.Publish(&broker.Message{
+		Kind: kindReplace, Seq: s.stamp,
+		To: []broker.Target{{Topic: topicOf(c.User), Device: string(c.Device), NotSession: string(s.id)}},
+	})
+	if err != nil {
+		s.hub.metrics.drops[dropBus].Inc()
+	}
+}
+
+func (h *Hub) replace(m *broker.Message, t *broker.Target) {
+	for _, s := range h.roster.of(wire.UserID(t.Topic[len(topicPrefix):])) {
+		if string(s.caller.Device) == t.Device && string(s.id) != t.NotSession && s.stamp < m.Seq {
+			s.end(endReplaced)
+		}
+	}
+}

@@ -1,0 +1,26 @@
+// Package hub holds the sockets of one node: it accepts them, opens their
+// sessions, carries requests to the operations behind it and events back, and
+// brings a returning client everything it missed.
+//
+// It knows sockets, sessions, queues and positions in logs. It knows no
+// feature: requests go to an Operations, missed entries come from a Log, and
+// features publish through wire.Publisher without knowing of the hub.
+//
+// # What a client may rely on
+//
+// Every log entry of a conversation reaches an open session once and in the
+// order of its number, or the session ends with a close code that says what to
+// do. A session knows for each conversation how far it has sent; an entry that
+// does not follow on makes it read the log, so that neither a lost nor a
+// repeated nor an overtaking publication shows. The socket that caused an entry
+// has it in its reply and may be left out, in which case its position moves on.
+//
+// # How a socket is kept lean
+//
+// net/http's buffers and the request are let go after the handshake; one
+// goroutine with small buffers reads, and nobody waits to write: whoever has
+// something to send writes it without blocking, and only what the socket
+// refuses is queued, bounded by bytes and age, with a goroutine while it lasts.
+// An event is encoded once and its bytes are shared by all sockets. Timers are
+// one wheel for all sessions.
+package hub

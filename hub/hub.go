@@ -1,0 +1,195 @@
+package hub
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"parley/hub/broker"
+	"parley/wire"
+)
+
+// Subprotocol is the WebSocket subprotocol that clients must offer.
+const Subprotocol = "parley.v1"
+
+// Hub holds this node's sockets. It is an http.Handler that accepts them, a
+// wire.Publisher that reaches them, and works while Run does. All its methods
+// may be called from many goroutines.
+type Hub struct {
+	cfg     Config
+	backend Backend
+	bus     broker.Broker
+	metrics *metrics
+	epoch   time.Time // uptime counts from here
+
+	roster      *roster
+	wheel       *wheel
+	places      places
+	opening     turnstile
+	budget      budget
+	revocations revocations
+	checks      chan []*session // sessions whose heads are to be compared
+	stamp       atomic.Int64
+	losses      atomic.Int64 // how often the bus may have lost something
+	sockets     atomic.Int64
+	unopened    atomic.Int64
+
+	mu       sync.Mutex
+	closed   bool                  // takes no sockets any more
+	live     map[*session]struct{} // every socket, opened or not
+	sessions sync.WaitGroup        // their readers; grows only while not closed
+}
+
+// New makes a hub. It accepts sockets at once, but serves them only while Run runs.
+func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
+	cfg = cfg.withDefaults()
+	h := &Hub{
+		cfg: cfg, backend: backend, bus: bus, epoch: time.Now(),
+		roster:  newRoster(),
+		wheel:   newWheel(),
+		places:  newPlaces(cfg.MaxPerAddr),
+		opening: make(turnstile, maxOpeners),
+		checks:  make(chan []*session, 1),
+		live:    make(map[*session]struct{}),
+	}
+	h.budget.max = cfg.TotalQueueBytes
+	h.metrics = newMetrics(h)
+	return h
+}
+
+// Run delivers, beats and times out until ctx ends; then it closes what sockets
+// are left with 1001 and returns when all their goroutines have ended. Call Drain
+// before, to send clients elsewhere politely.
+func (h *Hub) Run(ctx context.Context) error {
+	if err := h.bus.Subscribe(ctx, topicNodes); err != nil {
+		return err
+	}
+	defer h.bus.Unsubscribe(topicNodes)
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.bus.Run(running, receiver{h}) })
+	g.Go(func() error { h.sweep(running); return nil })
+	g.Go(func() error { h.checkHeads(running); return nil })
+	err := g.Wait()
+	h.stop()
+	return err
+}
+
+// stop closes every socket and waits for their goroutines.
+func (h *Hub) stop() {
+	sessions := h.shut()
+	for _, s := range sessions {
+		s.end(endStop)
+		s.link.cut()
+	}
+	h.sessions.Wait()
+}
+
+// shut takes no sockets from now on and returns those that are here.
+func (h *Hub) shut() []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	list := make([]*session, 0, len(h.live))
+	for s := range h.live {
+		list = append(list, s)
+	}
+	return list
+}
+
+// admit counts a new socket, or reports that the hub takes none.
+func (h *Hub) admit(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.live[s] = struct{}{}
+	h.sessions.Add(1)
+	return true
+}
+
+// dismiss forgets a socket.
+func (h *Hub) dismiss(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.live, s)
+	h.sessions.Done()
+}
+
+// uptime is the time since New, on the machine's monotonic clock: timeouts must
+// not follow a clock that someone moves.
+func (h *Hub) uptime() time.Duration { return time.Since(h.epoch) }
+
+// expired reports whether a token that expires then has expired.
+func (h *Hub) expired(then time.Time) bool {
+	return !then.IsZero() && !h.cfg.Clock.Now().Before(then)
+}
+
+// nextStamp returns microseconds of the machine's time, greater than ever before.
+func (h *Hub) nextStamp() int64 {
+	for {
+		last := h.stamp.Load()
+		next := max(last+1, time.Now().UnixMicro())
+		if h.stamp.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// turnstile lets a bounded number in at once.
+type turnstile chan struct{}
+
+// enter waits up to patience for a place.
+func (t turnstile) enter(ctx context.Context, patience time.Duration) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
+func (t turnstile) leave() { <-t }
+
+// Info describes an open session, for operators.
+type Info struct {
+	Session     wire.SessionID
+	User        wire.UserID
+	Device      wire.DeviceID
+	Name        string // the client's own description
+	Addr        string
+	Opened      time.Time
+	Expires     time.Time     // of its token; zero for never
+	Silent      time.Duration // since the client was last heard of
+	QueuedBytes int           // not yet taken by its socket
+}
+
+// Sessions lists the open sessions of this node in no order.
+func (h *Hub) Sessions() []Info {
+	all := h.roster.all()
+	list := make([]Info, 0, len(all))
+	now := h.uptime()
+	for _, s := range all {
+		s.mu.Lock()
+		if s.stage == stageOpen {
+			list = append(list, Info{
+				Session: s.id, User: s.caller.User, Device: s.caller.Device, Name: s.name, Addr: s.addr.String(),
+				Opened: s.opened, Expires: s.token.expires, QueuedBytes: s.out.bytes,
+				Silent: now - time.Duration(s.seen.Load()),
+			})
+		}
+		s.mu.Unlock()
+	}
+	return list
+}

@@ -1,0 +1,491 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"parley/hub"
+	"parley/hub/broker"
+	"parley/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of these tests; nothing waits for it when all is well.
+const patience = 20 * time.Second
+
+// world is a backend whose logs, members and tokens live in memory.
+type world struct {
+	mu      sync.Mutex
+	logs    map[wire.ConversationID][]wire.Event
+	members map[wire.ConversationID][]wire.UserID
+	tokens  map[string]hub.Identity
+	errs    map[string]error // by token: what Authenticate answers
+	ops     map[string]func(ctx context.Context, c wire.Caller, params json.RawMessage) (json.RawMessage, *wire.Problem)
+	// headsHook runs in Heads before the logs are looked at, entriesErr is what Entries answers.
+	headsHook  func()
+	entriesErr error
+	reads      atomic.Int64 // calls of Entries
+}
+
+func newWorld() *world {
+	w := &world{
+		logs: map[wire.ConversationID][]wire.Event{}, members: map[wire.ConversationID][]wire.UserID{},
+		tokens: map[string]hub.Identity{}, errs: map[string]error{},
+	}
+	w.ops = map[string]func(context.Context, wire.Caller, json.RawMessage) (json.RawMessage, *wire.Problem){
+		"echo": func(_ context.Context, _ wire.Caller, p json.RawMessage) (json.RawMessage, *wire.Problem) { return p, nil },
+	}
+	return w
+}
+
+// Authenticate takes "user" and "user/anything" as tokens of user, besides those set.
+func (w *world) Authenticate(_ context.Context, token string, _ netip.Addr) (hub.Identity, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.errs[token]; err != nil {
+		return hub.Identity{}, err
+	}
+	if id, ok := w.tokens[token]; ok {
+		return id, nil
+	}
+	if strings.HasPrefix(token, "bad") {
+		return hub.Identity{}, &wire.Problem{Status: 401, Code: "unauthenticated", Title: "Not authenticated"}
+	}
+	user, _, _ := strings.Cut(token, "/")
+	return hub.Identity{User: wire.UserID(user), TokenID: token}, nil
+}
+
+func (w *world) Call(ctx context.Context, c wire.Caller, method string, params json.RawMessage) (json.RawMessage, *wire.Problem) {
+	w.mu.Lock()
+	op := w.ops[method]
+	w.mu.Unlock()
+	if op == nil {
+		return nil, &wire.Problem{Status: 404, Code: "operation_unknown", Title: "Unknown operation"}
+	}
+	return op(ctx, c, params)
+}
+
+func (w *world) Heads(_ context.Context, u wire.UserID) ([]hub.Head, error) {
+	if w.headsHook != nil {
+		w.headsHook()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var heads []hub.Head
+	for conv, members := range w.members {
+		if slices.Contains(members, u) {
+			heads = append(heads, hub.Head{Conversation: conv, Seq: int64(len(w.logs[conv]))})
+		}
+	}
+	return heads, nil
+}
+
+func (w *world) Entries(_ context.Context, u wire.UserID, conv wire.ConversationID, after int64, limit int) ([]wire.Event, error) {
+	w.reads.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.entriesErr != nil {
+		return nil, w.entriesErr
+	}
+	if !slices.Contains(w.members[conv], u) {
+		return nil, &wire.Problem{Status: 403, Code: "forbidden"}
+	}
+	log := w.logs[conv]
+	return slices.Clone(log[min(int(after), len(log)):min(int(after)+limit, len(log))]), nil
+}
+
+// conversation makes a conversation.
+func (w *world) conversation(conv wire.ConversationID, members ...wire.UserID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.members[conv] = members
+}
+
+// write appends an entry to conv and publishes it to the members, as a commit
+// would: in the order of the numbers.
+func (w *world) write(p wire.Publisher, conv wire.ConversationID, text string) wire.Event {
+	return w.writeBut(p, conv, text, "")
+}
+
+// writeBut leaves the session out that has the entry in its answer.
+func (w *world) writeBut(p wire.Publisher, conv wire.ConversationID, text string, but wire.SessionID) wire.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	data, _ := json.Marshal(map[string]string{"text": text})
+	ev := wire.Event{Type: "message.created", Conversation: conv, Seq: int64(len(w.logs[conv]) + 1), Time: time.Now().UTC(), Data: data}
+	w.logs[conv] = append(w.logs[conv], ev)
+	if p != nil {
+		var to []wire.To
+		for _, u := range w.members[conv] {
+			to = append(to, wire.To{User: u, NotSession: but})
+		}
+		p.Publish(context.Background(), ev, to...)
+	}
+	return ev
+}
+
+// node is a hub that serves on 127.0.0.1.
+type node struct {
+	*hub.Hub
+	t      testing.TB
+	world  *world
+	url    string
+	reg    *prometheus.Registry
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+type option func(*hub.Config)
+
+func startNode(t testing.TB, w *world, options ...option) *node {
+	t.Helper()
+	return startNodeOn(t, w, broker.NewMemory(broker.MemoryConfig{}), options...)
+}
+
+func startNodeOn(t testing.TB, w *world, bus broker.Broker, options ...option) *node {
+	t.Helper()
+	n := &node{t: t, world: w, reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
+	cfg := hub.Config{Metrics: n.reg, Rate: 1e6, Burst: 1e6}
+	for _, o := range options {
+		o(&cfg)
+	}
+	n.Hub = hub.New(cfg, w, bus)
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	go func() { n.ended <- n.Run(ctx) }()
+	server := httptest.NewServer(n.Hub)
+	n.url = server.URL
+	t.Cleanup(func() {
+		cancel()
+		if err := <-n.ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		n.ended <- nil
+		server.Close()
+	})
+	return n
+}
+
+// counter reads a counter or gauge; labels are name, value pairs.
+func (n *node) counter(name string, labels ...string) float64 {
+	n.t.Helper()
+	families, err := n.reg.Gather()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	metric:
+		for _, m := range f.GetMetric() {
+			for i := 0; i < len(labels); i += 2 {
+				if !slices.ContainsFunc(m.GetLabel(), func(l *labelPair) bool { return l.GetName() == labels[i] && l.GetValue() == labels[i+1] }) {
+					continue metric
+				}
+			}
+			if c := m.GetCounter(); c != nil {
+				return c.GetValue()
+			}
+			return m.GetGauge().GetValue()
+		}
+	}
+	n.t.Fatalf("no metric %s %v", name, labels)
+	return 0
+}
+
+// eventually waits until ok, looking every few milliseconds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// client is a plain WebSocket client that knows nothing of Parley's SDK.
+type client struct {
+	t      testing.TB
+	ws     *websocket.Conn
+	ctx    context.Context
+	lastID int
+	events []wire.Event      // received and not asked for yet
+	beats  []json.RawMessage // params of heartbeats
+	parked []message         // answers nobody has waited for yet
+}
+
+type message struct {
+	ID     json.RawMessage  `json:"id"`
+	Method string           `json:"method"`
+	Params json.RawMessage  `json:"params"`
+	Result json.RawMessage  `json:"result"`
+	Error  *wire.ReplyError `json:"error"`
+}
+
+type opened struct {
+	Session       wire.SessionID
+	User          wire.UserID
+	Device        wire.DeviceID
+	HeartbeatS    int `json:"heartbeat_s"`
+	ServerTime    time.Time
+	Conversations []struct {
+		ID         wire.ConversationID
+		Head, From int64
+		Gap        bool
+	}
+}
+
+func (o opened) head(conv wire.ConversationID) (head, from int64, gap bool) {
+	for _, c := range o.Conversations {
+		if c.ID == conv {
+			return c.Head, c.From, c.Gap
+		}
+	}
+	return -1, -1, false
+}
+
+// dial opens a socket without a session.
+func (n *node) dial() *client {
+	n.t.Helper()
+	return n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.Subprotocol}})
+}
+
+func (n *node) dialWith(o *websocket.DialOptions) *client {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ws, _, err := websocket.Dial(ctx, n.url, o)
+	if err != nil {
+		cancel()
+		n.t.Fatalf("dial: %v", err)
+	}
+	ws.SetReadLimit(8 << 20)
+	n.t.Cleanup(func() { _ = ws.CloseNow(); cancel() })
+	return &client{t: n.t, ws: ws, ctx: ctx}
+}
+
+// open opens a session of user on the device, resuming from the given positions.
+func (n *node) open(user, device string, resume map[wire.ConversationID]int64) (*client, opened) {
+	n.t.Helper()
+	c := n.dial()
+	return c, c.open(user, device, resume)
+}
+
+func (c *client) open(token, device string, resume map[wire.ConversationID]int64) opened {
+	c.t.Helper()
+	params := map[string]any{"token": token, "device": "dev_" + device}
+	if resume != nil {
+		params["resume"] = resume
+	}
+	var o opened
+	c.must("session.open", params, &o)
+	return o
+}
+
+// send sends text as it is.
+func (c *client) send(text string) {
+	c.t.Helper()
+	if err := c.ws.Write(c.ctx, websocket.MessageText, []byte(text)); err != nil {
+		c.t.Fatalf("send: %v", err)
+	}
+}
+
+// receive returns the next message as it came.
+func (c *client) receive() string {
+	c.t.Helper()
+	_, data, err := c.ws.Read(c.ctx)
+	if err != nil {
+		c.t.Fatalf("receive: %v", err)
+	}
+	return string(data)
+}
+
+// next takes in one message from the socket.
+func (c *client) next() (message, error) {
+	_, data, err := c.ws.Read(c.ctx)
+	if err != nil {
+		return message{}, err
+	}
+	var m message
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%s: %w", data, err)
+	}
+	switch m.Method {
+	case "event":
+		var ev wire.Event
+		if err := json.Unmarshal(m.Params, &ev); err != nil {
+			return m, err
+		}
+		c.events = append(c.events, ev)
+	case "heartbeat":
+		c.beats = append(c.beats, m.Params)
+	}
+	return m, nil
+}
+
+// start sends a request and returns its id.
+func (c *client) start(method string, params any) string {
+	c.t.Helper()
+	c.lastID++
+	id := fmt.Sprint(c.lastID)
+	body, err := json.Marshal(params)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `","params":` + string(body) + `}`)
+	return id
+}
+
+// await returns the answer to the request id; events meanwhile are kept.
+func (c *client) await(id string) message {
+	c.t.Helper()
+	for i, m := range c.parked {
+		if string(m.ID) == id {
+			c.parked = slices.Delete(c.parked, i, i+1)
+			return m
+		}
+	}
+	for {
+		m, err := c.next()
+		if err != nil {
+			c.t.Fatalf("waiting for answer %s: %v", id, err)
+		}
+		switch {
+		case m.Method != "":
+		case string(m.ID) == id:
+			return m
+		default:
+			c.parked = append(c.parked, m)
+		}
+	}
+}
+
+func (c *client) call(method string, params any) message {
+	c.t.Helper()
+	return c.await(c.start(method, params))
+}
+
+// must calls and decodes the result.
+func (c *client) must(method string, params, result any) {
+	c.t.Helper()
+	m := c.call(method, params)
+	if m.Error != nil {
+		c.t.Fatalf("%s: %d %s %+v", method, m.Error.Code, m.Error.Message, m.Error.Data)
+	}
+	if result != nil {
+		if err := json.Unmarshal(m.Result, result); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// event returns the next event.
+func (c *client) event() wire.Event {
+	c.t.Helper()
+	for len(c.events) == 0 {
+		if _, err := c.next(); err != nil {
+			c.t.Fatalf("waiting for an event: %v", err)
+		}
+	}
+	ev := c.events[0]
+	c.events = c.events[1:]
+	return ev
+}
+
+// beat returns the heads of the next heartbeat.
+func (c *client) beat() map[wire.ConversationID]int64 {
+	c.t.Helper()
+	for len(c.beats) == 0 {
+		if _, err := c.next(); err != nil {
+			c.t.Fatalf("waiting for a heartbeat: %v", err)
+		}
+	}
+	var b struct {
+		Time  time.Time
+		Heads map[wire.ConversationID]int64
+	}
+	if err := json.Unmarshal(c.beats[0], &b); err != nil || b.Time.IsZero() || b.Heads == nil {
+		c.t.Fatalf("heartbeat %s: %v", c.beats[0], err)
+	}
+	c.beats = c.beats[1:]
+	return b.Heads
+}
+
+// closed reads until the server closes, and returns its code and reason.
+func (c *client) closed() (int, string) {
+	c.t.Helper()
+	for {
+		if _, err := c.next(); err != nil {
+			var ce websocket.CloseError
+			if !asClose(err, &ce) {
+				c.t.Fatalf("ended without a close frame: %v", err)
+			}
+			return int(ce.Code), ce.Reason
+		}
+	}
+}
+
+func wantClose(t testing.TB, c *client, code int) string {
+	t.Helper()
+	got, reason := c.closed()
+	if got != code {
+		t.Fatalf("closed with %d %q, want %d", got, reason, code)
+	}
+	return reason
+}
+
+func wantCode(t testing.TB, m message, rpc int, problem string) {
+	t.Helper()
+	switch {
+	case m.Error == nil:
+		t.Fatalf("succeeded with %s, want %d %s", m.Result, rpc, problem)
+	case m.Error.Code != rpc:
+		t.Fatalf("code %d (%s), want %d", m.Error.Code, m.Error.Message, rpc)
+	case problem != "" && (m.Error.Data == nil || m.Error.Data.Code != problem):
+		t.Fatalf("problem %+v, want %s", m.Error.Data, problem)
+	}
+}
+
+// rawSocket makes a handshake by hand and returns the bare connection, for what
+// a well-behaved client cannot do.
+func (n *node) rawSocket() net.Conn {
+	n.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	req, _ := http.NewRequest(http.MethodGet, n.url+"/", nil)
+	for k, v := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+		"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": hub.Subprotocol,
+	} {
+		req.Header.Set(k, v)
+	}
+	if err := req.Write(conn); err != nil {
+		n.t.Fatal(err)
+	}
+	return conn
+}

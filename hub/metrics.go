@@ -1,0 +1,109 @@
+package hub
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Results of requests, as counted by parley_hub_requests_total.
+const (
+	resultOK      = iota
+	resultProblem // the operation answered a problem
+	resultRefused // over a limit
+	resultInvalid // no JSON-RPC
+	resultCount
+)
+
+var resultNames = [resultCount]string{"ok", "problem", "refused", "invalid"}
+
+// Reasons why something was not delivered, as counted by parley_hub_drops_total.
+const (
+	dropBus      = iota // the bus was too far behind; found again by comparing heads
+	dropLost            // the bus said that it may have lost messages
+	dropOld             // the client had the entry already
+	dropHeld            // too many signals while the session opened
+	dropEncode          // an event that is no JSON
+	dropLogError        // the log could not be read
+	dropLogShort        // the log did not have what was published
+	dropCheck           // heads were not compared
+	dropCount
+)
+
+var dropNames = [dropCount]string{"bus", "lost", "old", "held", "encode", "log_error", "log_short", "check"}
+
+// metrics are the hub's own; every counter is there from the start.
+type metrics struct {
+	opens     prometheus.Counter
+	closes    map[string]prometheus.Counter
+	refused   *prometheus.CounterVec
+	requests  [resultCount]prometheus.Counter
+	drops     [dropCount]prometheus.Counter
+	framesIn  prometheus.Counter
+	published prometheus.Counter
+	delivered prometheus.Counter
+	holes     prometheus.Counter
+
+	callSeconds, fanout, resumed prometheus.Histogram
+}
+
+func newMetrics(h *Hub) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_hub_" + name, Help: help})
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_hub_" + name, Help: help}, []string{label})
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "parley_hub_" + name, Help: help, Buckets: buckets})
+	}
+	m := &metrics{
+		opens:       counter("opens_total", "Sessions opened."),
+		closes:      make(map[string]prometheus.Counter),
+		refused:     vec("refused_total", "Sockets refused at the handshake.", "code"),
+		framesIn:    counter("messages_in_total", "Messages from clients."),
+		published:   counter("published_total", "Events published on this node."),
+		delivered:   counter("delivered_total", "Events queued for a socket."),
+		holes:       counter("holes_total", "Entries that did not follow on and made a session read the log."),
+		callSeconds: histogram("call_seconds", "Time of operations called on sockets.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
+		fanout:      histogram("fanout_sockets", "Sockets reached by an event.", prometheus.ExponentialBuckets(1, 4, 9)),
+		resumed:     histogram("resume_entries", "Entries read from the log to bring a session up to date.", prometheus.ExponentialBuckets(1, 4, 8)),
+	}
+	closes := vec("closes_total", "Sockets ended, by reason.", "reason")
+	for _, r := range reasons {
+		m.closes[r] = closes.WithLabelValues(r)
+	}
+	for code, w := range problems {
+		if w.status != 0 && isHandshakeProblem(code) {
+			m.refused.WithLabelValues(code)
+		}
+	}
+	m.refused.WithLabelValues("handshake")
+	requests := vec("requests_total", "Requests, by result.", "result")
+	for i, name := range resultNames {
+		m.requests[i] = requests.WithLabelValues(name)
+	}
+	drops := vec("drops_total", "What was not delivered, by reason.", "reason")
+	for i, name := range dropNames {
+		m.drops[i] = drops.WithLabelValues(name)
+	}
+	if r := h.cfg.Metrics; r != nil {
+		r.MustRegister(m.opens, closes, m.refused, m.framesIn, m.published, m.delivered, m.holes, m.callSeconds, m.fanout,
+			m.resumed, requests, drops,
+			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
+			gauge("unopened", "Sockets without an open session.", func() float64 { return float64(h.unopened.Load()) }),
+			gauge("queued_bytes", "Bytes that wait for slow sockets.", func() float64 { return float64(h.budget.used.Load()) }))
+	}
+	return m
+}
+
+func gauge(name, help string, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_hub_" + name, Help: help}, value)
+}
+
+// isHandshakeProblem reports whether a problem may refuse a handshake.
+func isHandshakeProblem(code string) bool {
+	switch code {
+	case "websocket_required", "subprotocol_required", "origin_not_authorized", "node_draining", "too_many_connections", "node_busy":
+		return true
+	}
+	return false
+}

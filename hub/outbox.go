@@ -1,0 +1,273 @@
+package hub
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// flushChunk is how much is gathered into one write.
+const flushChunk = 64 << 10
+
+var chunks = sync.Pool{New: func() any { b := make([]byte, 0, flushChunk); return &b }}
+
+// A queued frame waits for the socket.
+type queued struct {
+	frame []byte
+	at    time.Duration // hub uptime when it was queued
+}
+
+// outbox is a session's way out. Whoever has a frame appends it; whoever finds
+// nobody writing writes, without blocking, all that has gathered. What the
+// socket refuses is left to a goroutine that waits for the socket and ends when
+// nothing is left. The session's mutex guards it and is never held over a write.
+type outbox struct {
+	queue []queued
+	// rest is the part the socket has not taken of frames it has begun to take.
+	rest   []byte
+	restAt time.Duration
+	bytes  int  // of queue and of what is being written
+	busy   bool // someone is writing
+	room   chan struct{}
+	sealed bool // the close frame is queued; nothing follows it
+	dead   bool // the connection is gone
+}
+
+// budget bounds what all sessions of a hub have queued together.
+type budget struct {
+	max  int64
+	used atomic.Int64
+}
+
+// fairShare is what a session may queue while the hub's budget is used up.
+const fairShare = 64 << 10
+
+// pushLocked queues a frame, or answers the reason why the session must end.
+func (s *session) pushLocked(frame []byte, now time.Duration) (reason string) {
+	o := &s.out
+	if o.sealed || o.dead {
+		return ""
+	}
+	if o.bytes > 0 {
+		limits := &s.hub.cfg
+		switch {
+		case o.bytes+len(frame) > limits.QueueBytes:
+			return reasonSlowBytes
+		case o.bytes+len(frame) > fairShare && s.hub.budget.used.Load() > s.hub.budget.max:
+			return reasonSlowTotal
+		}
+	}
+	o.queue = append(o.queue, queued{frame, now})
+	o.bytes += len(frame)
+	s.hub.budget.used.Add(int64(len(frame)))
+	return ""
+}
+
+// push queues a frame and flushes.
+func (s *session) push(frame []byte) {
+	s.mu.Lock()
+	reason := s.pushLocked(frame, s.hub.uptime())
+	s.mu.Unlock()
+	if reason != "" {
+		s.end(slow(reason))
+		return
+	}
+	s.flush()
+}
+
+// takeLocked returns what to write next and the pooled buffer it is in, if any.
+func (o *outbox) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) {
+	switch {
+	case len(o.rest) > 0:
+		chunk, at = o.rest, o.restAt
+		o.rest = nil
+		return chunk, nil, at
+	case len(o.queue) == 0:
+		return nil, nil, 0
+	case len(o.queue) == 1 || len(o.queue[0].frame) >= flushChunk:
+		first := o.queue[0]
+		o.dropFirst(1)
+		return first.frame, nil, first.at
+	}
+	pooled = chunks.Get().(*[]byte)
+	b, n := (*pooled)[:0], 0
+	at = o.queue[0].at
+	for n < len(o.queue) && len(b)+len(o.queue[n].frame) <= flushChunk {
+		b = append(b, o.queue[n].frame...)
+		n++
+	}
+	o.dropFirst(n)
+	return b, pooled, at
+}
+
+// dropFirst removes the first n frames and lets go of a queue that has grown.
+func (o *outbox) dropFirst(n int) {
+	if n == len(o.queue) {
+		if cap(o.queue) > 4 {
+			o.queue = nil
+			return
+		}
+		clear(o.queue)
+		o.queue = o.queue[:0]
+		return
+	}
+	clear(o.queue[:n])
+	o.queue = o.queue[n:]
+}
+
+// flush writes what is queued unless someone is writing already. It never blocks.
+func (s *session) flush() {
+	s.mu.Lock()
+	o := &s.out
+	if o.busy || o.dead {
+		s.mu.Unlock()
+		return
+	}
+	o.busy = true
+	for {
+		chunk, pooled, at := o.takeLocked()
+		if chunk == nil {
+			o.busy = false
+			s.roomLocked()
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		n, err := s.link.tryWrite(chunk)
+		s.mu.Lock()
+		if s.wroteLocked(chunk, pooled, n, at, err) {
+			s.mu.Unlock()
+			s.link.cut()
+			return
+		}
+		if n < len(chunk) {
+			s.spawnLocked(s.drain)
+			s.mu.Unlock()
+			return
+		}
+	}
+}
+
+// wroteLocked accounts for a write of n bytes of chunk and keeps the rest. It
+// reports whether the connection is of no more use.
+func (s *session) wroteLocked(chunk []byte, pooled *[]byte, n int, at time.Duration, err error) (broken bool) {
+	o := &s.out
+	if !o.dead {
+		o.bytes -= n
+		s.hub.budget.used.Add(int64(-n))
+		if n < len(chunk) {
+			o.rest, o.restAt = chunk[n:], at
+			if pooled != nil {
+				o.rest = append([]byte(nil), o.rest...)
+			}
+		}
+	}
+	if pooled != nil {
+		chunks.Put(pooled)
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		o.busy = false
+		return true
+	}
+	return o.dead
+}
+
+// drain writes what the socket refused, waiting for it. Frames may wait for
+// QueueAge, then the session ends as a slow consumer.
+func (s *session) drain() {
+	defer s.tasks.Done()
+	for {
+		s.mu.Lock()
+		o := &s.out
+		chunk, pooled, at := o.takeLocked()
+		if chunk == nil || o.dead {
+			o.busy = false
+			_ = s.link.SetWriteDeadline(time.Time{}) // before another may try a write
+			s.roomLocked()
+			s.mu.Unlock()
+			return
+		}
+		sealed := o.sealed
+		s.mu.Unlock()
+
+		left := at + s.hub.cfg.QueueAge - s.hub.uptime()
+		if sealed {
+			left = s.hub.cfg.CloseTimeout
+		}
+		_ = s.link.SetWriteDeadline(time.Now().Add(left))
+		n, err := s.link.Conn.Write(chunk)
+
+		s.mu.Lock()
+		broken := s.wroteLocked(chunk, pooled, n, at, err)
+		s.roomLocked()
+		s.mu.Unlock()
+		switch {
+		case broken, err != nil && sealed:
+			s.link.cut()
+			return
+		case err != nil:
+			s.end(slow(reasonSlowAge))
+		}
+	}
+}
+
+// roomLocked wakes who waits for the queue to shrink.
+func (s *session) roomLocked() {
+	o := &s.out
+	if o.room != nil && (o.dead || o.sealed || o.bytes < s.hub.cfg.QueueBytes/4) {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+// awaitRoom waits until the queue is short, and reports false when the session ends instead.
+func (s *session) awaitRoom() bool {
+	s.mu.Lock()
+	o := &s.out
+	if o.dead || o.sealed {
+		s.mu.Unlock()
+		return false
+	}
+	if o.bytes < s.hub.cfg.QueueBytes/4 {
+		s.mu.Unlock()
+		return true
+	}
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	room := o.room
+	s.mu.Unlock()
+	<-room
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !o.dead && !o.sealed
+}
+
+// sealLocked queues the close frame as the last one; with drop, what waits is
+// given up, except the rest of a frame the socket has begun to take.
+func (s *session) sealLocked(frame []byte, drop bool, now time.Duration) {
+	o := &s.out
+	if drop {
+		for _, q := range o.queue {
+			o.bytes -= len(q.frame)
+			s.hub.budget.used.Add(int64(-len(q.frame)))
+		}
+		o.queue = nil
+	}
+	o.queue = append(o.queue, queued{frame, now})
+	o.bytes += len(frame)
+	s.hub.budget.used.Add(int64(len(frame)))
+	o.sealed = true
+	s.roomLocked()
+}
+
+// killLocked lets go of everything: the connection is gone.
+func (s *session) killLocked() {
+	o := &s.out
+	o.dead = true
+	s.hub.budget.used.Add(int64(-o.bytes))
+	o.queue, o.rest, o.bytes = nil, nil, 0
+	s.roomLocked()
+}

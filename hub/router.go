@@ -1,0 +1,274 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"time"
+
+	"parley/wire"
+)
+
+// Methods the hub answers itself; all others go to the Operations.
+const (
+	methodOpen      = "session.open"
+	methodRefresh   = "session.refresh"
+	methodHeartbeat = "heartbeat"
+)
+
+// A job is a frame's requests on their way through the session's worker.
+type job struct {
+	frame
+	size int
+}
+
+// route takes a message apart, answers what can be answered at once, and hands
+// the rest to the session's worker. It never waits, so that heartbeats and
+// pings are seen while an operation takes its time.
+func (s *session) route(ctx context.Context, data []byte) {
+	f, err := parseFrame(data, s.hub.cfg.MaxBatch)
+	if err != nil {
+		s.count(resultInvalid)
+		s.admit(1)
+		s.push(textFrame(appendError(nil, null, invalid(err))))
+		return
+	}
+	if !f.batch && f.requests[0].method == methodHeartbeat && f.requests[0].notification() {
+		s.admit(1)
+		return
+	}
+	if retry, ok := s.admit(len(f.requests)); !ok {
+		s.refuse(f, s.hub.problemRate(retry))
+		return
+	}
+	if !s.enqueue(ctx, f, data) {
+		s.refuse(f, s.hub.problemInFlight())
+	}
+}
+
+// admit takes tokens for n requests. Whoever goes on after RateWarnings refusals is cut.
+func (s *session) admit(n int) (retry time.Duration, ok bool) {
+	cfg := &s.hub.cfg
+	now := s.hub.uptime()
+	s.mu.Lock()
+	ok = true
+	for range n {
+		if retry, ok = s.bucket.take(now, cfg.Rate, cfg.Burst); !ok {
+			break
+		}
+	}
+	over := s.bucket.strikes > cfg.RateWarnings
+	s.mu.Unlock()
+	if over {
+		s.end(endRate)
+	}
+	return retry, ok
+}
+
+// enqueue gives a frame to the worker, which it starts when there is none. It
+// reports false when too much is under way.
+func (s *session) enqueue(ctx context.Context, f frame, data []byte) bool {
+	cfg := &s.hub.cfg
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stage == stageEnded || s.ending.reason != "" {
+		return true // the client will ask again on its next socket
+	}
+	if len(s.jobs) > 0 && (len(s.jobs) >= cfg.MaxInFlight || s.jobBytes+len(data) > cfg.InFlightBytes) {
+		return false
+	}
+	s.jobs = append(s.jobs, job{frame: f.clone(data), size: len(data)})
+	s.jobBytes += len(data)
+	if !s.working {
+		s.working = true
+		s.spawnLocked(func() { s.work(ctx) })
+	}
+	return true
+}
+
+// clone lets f outlive the buffer it was read into.
+func (f frame) clone(data []byte) frame {
+	kept := make([]byte, 0, len(data))
+	keep := func(raw json.RawMessage) json.RawMessage {
+		if raw == nil {
+			return nil
+		}
+		from := len(kept)
+		kept = append(kept, raw...)
+		return kept[from:len(kept):len(kept)]
+	}
+	for i := range f.requests {
+		r := &f.requests[i]
+		r.id, r.params = keep(r.id), keep(r.params)
+	}
+	return f
+}
+
+// refuse answers every request of f with the same problem.
+func (s *session) refuse(f frame, p *wire.Problem) {
+	var answers [][]byte
+	for i := range f.requests {
+		s.count(resultRefused)
+		if r := &f.requests[i]; !r.notification() {
+			answers = append(answers, appendError(nil, r.id, replyError(p)))
+		}
+	}
+	s.answer(f.batch, answers)
+}
+
+// work runs the session's requests one after the other, in the order in which
+// they came, until none is left.
+func (s *session) work(ctx context.Context) {
+	defer s.tasks.Done()
+	for {
+		j, ok := s.nextJob()
+		if !ok {
+			return
+		}
+		var answers [][]byte
+		for i := range j.requests {
+			if b := s.run(ctx, &j.requests[i], j.batch); b != nil {
+				answers = append(answers, b)
+			}
+		}
+		s.answer(j.batch, answers)
+		s.afterJob(ctx)
+	}
+}
+
+// nextJob returns the oldest job, or ends the worker.
+func (s *session) nextJob() (job, bool) {
+	s.mu.Lock()
+	if len(s.jobs) > 0 && s.stage != stageEnded {
+		j := s.jobs[0]
+		s.jobs[0] = job{}
+		if s.jobs = s.jobs[1:]; len(s.jobs) == 0 {
+			s.jobs = nil
+		}
+		s.jobBytes -= j.size
+		s.mu.Unlock()
+		return j, true
+	}
+	s.working = false
+	seal := s.ending.finish && s.stage != stageEnded
+	if seal {
+		s.endLocked(s.hub.uptime())
+	}
+	s.mu.Unlock()
+	if seal {
+		s.flush()
+	}
+	return job{}, false
+}
+
+// answer queues the answers to a frame.
+func (s *session) answer(batch bool, answers [][]byte) {
+	if len(answers) == 0 {
+		return
+	}
+	if !batch {
+		s.push(textFrame(answers[0]))
+		return
+	}
+	parts := make([][]byte, 0, 2*len(answers)+1)
+	parts = append(parts, []byte("["))
+	for i, a := range answers {
+		if i > 0 {
+			parts = append(parts, []byte(","))
+		}
+		parts = append(parts, a)
+	}
+	s.push(textFrame(append(parts, []byte("]"))...))
+}
+
+// run answers one request; nil means no answer.
+func (s *session) run(ctx context.Context, r *request, batch bool) []byte {
+	if r.bad != nil {
+		s.count(resultInvalid)
+		return appendError(nil, null, invalid(r.bad))
+	}
+	result, p := s.call(ctx, r, batch)
+	switch {
+	case p != nil:
+		s.count(resultProblem)
+	default:
+		s.count(resultOK)
+	}
+	switch {
+	case r.notification():
+		return nil
+	case p != nil:
+		return appendError(nil, r.id, replyError(p))
+	}
+	return appendResult(nil, r.id, result)
+}
+
+// call runs one request.
+func (s *session) call(ctx context.Context, r *request, batch bool) (json.RawMessage, *wire.Problem) {
+	h := s.hub
+	switch r.method {
+	case methodHeartbeat:
+		return nil, nil
+	case methodOpen:
+		if batch || r.id == nil {
+			return nil, h.problem("session_open_alone")
+		}
+		return s.open(ctx, r.params)
+	case methodRefresh:
+		return s.refresh(ctx, r.params)
+	}
+	c, p := s.callerFor(r.method)
+	if p != nil {
+		return nil, p
+	}
+	c.RequestID = wire.NewID[string](wire.PrefixRequest, h.cfg.Clock.Now())
+	c.TraceParent = r.trace
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
+	defer cancel()
+	started := h.uptime()
+	result, p := h.backend.Call(ctx, c, r.method, r.params)
+	h.metrics.callSeconds.Observe((h.uptime() - started).Seconds())
+	return result, p
+}
+
+// callerFor returns who asks, if this session may call method now.
+func (s *session) callerFor(method string) (wire.Caller, *wire.Problem) {
+	s.mu.Lock()
+	stage, c, expires := s.stage, s.caller, s.token.expires
+	s.mu.Unlock()
+	switch {
+	case stage != stageOpen:
+		return c, s.hub.problem("session_not_open")
+	case s.hub.expired(expires) && (s.hub.cfg.Grace == nil || !s.hub.cfg.Grace.Allows(method)):
+		return c, s.hub.problem("token_expired")
+	}
+	return c, nil
+}
+
+func (s *session) count(result int) { s.hub.metrics.requests[result].Inc() }
+
+// invalid is the JSON-RPC error of a frame or request that is none.
+func invalid(err error) *wire.ReplyError {
+	if errors.Is(err, errParse) {
+		return &wire.ReplyError{Code: wire.CodeParse, Message: "Parse error"}
+	}
+	return &wire.ReplyError{Code: wire.CodeInvalidRequest, Message: "Invalid Request: " + err.Error()}
+}
+
+// replyError makes the JSON-RPC error of a problem.
+func replyError(p *wire.Problem) *wire.ReplyError {
+	e := &wire.ReplyError{Code: wire.CodeProblem, Message: p.Title, Data: p}
+	switch p.Code {
+	case "operation_unknown":
+		e.Code = wire.CodeUnknownMethod
+	case "invalid_params":
+		e.Code = wire.CodeInvalidParams
+	case "internal":
+		e.Code = wire.CodeInternal
+	}
+	return e
+}
+
+// seconds rounds up to whole seconds, at least one.
+func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
