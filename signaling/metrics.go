@@ -1,0 +1,44 @@
+package signaling
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the counters of calls, created at zero.
+type metrics struct {
+	started   *prometheus.CounterVec
+	ended     *prometheus.CounterVec
+	signals   *prometheus.CounterVec
+	answer    prometheus.Histogram
+	conflicts prometheus.Counter
+	sweeps    prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		started: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_calls_started_total", Help: "Calls started, by kind."}, []string{"kind"}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_calls_ended_total", Help: "Calls ended, by reason."}, []string{"reason"}),
+		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_call_signals_total", Help: "Signals passed between devices in calls, by kind."}, []string{"kind"}),
+		answer: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_call_connect_seconds", Help: "From the answer to media on both ends of direct calls.",
+			Buckets: []float64{.05, .1, .2, .3, .5, .75, 1, 2, 5, 10, 20}}),
+		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_call_conflicts_total", Help: "Changes of a call that ran again because another was faster."}),
+		sweeps: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_call_sweep_failures_total", Help: "Sweeps over call deadlines that failed; they are tried again."}),
+	}
+	for _, k := range []Kind{Direct, Group} {
+		m.started.WithLabelValues(string(k))
+	}
+	for _, r := range Reasons() {
+		m.ended.WithLabelValues(string(r))
+	}
+	for _, k := range SignalKinds() {
+		m.signals.WithLabelValues(string(k))
+	}
+	if reg != nil {
+		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.conflicts, m.sweeps)
+	}
+	return m
+}
