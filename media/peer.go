@@ -67,7 +67,7 @@ func (p *peer) answer(ctx context.Context) (string, error) {
 		p.state.Store(int32(s))
 		p.notify()
 	})
-	if err := p.addSlots(); err != nil {
+	if err := p.addSections(); err != nil {
 		return "", err
 	}
 	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: p.offer.sdp}
@@ -91,9 +91,14 @@ func (p *peer) answer(ctx context.Context) (string, error) {
 	}
 }
 
-// addSlots makes a sending transceiver for every receive-only section. pion
-// pairs them with the sections in order.
-func (p *peer) addSlots() error {
+// addSections makes a receiving transceiver for the microphone and a sending
+// one for every receive-only section. pion pairs them with the sections in
+// order; without the first, a sendrecv microphone would be given a slot.
+func (p *peer) addSections() error {
+	mic := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
+	if _, err := p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio, mic); err != nil {
+		return fmt.Errorf("media: microphone: %w", err)
+	}
 	for i := range p.offer.slots {
 		s := newSlot(i)
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}

@@ -13,7 +13,7 @@ type RoomInfo struct {
 	Room         wire.CallID       `json:"room"`
 	Since        time.Time         `json:"since"`
 	Speakers     []wire.UserID     `json:"speakers" doc:"loudest first"`
-	Prompt       bool              `json:"prompt" doc:"the server speaks"`
+	Prompts      int               `json:"prompts" doc:"that play or wait"`
 	Participants []ParticipantInfo `json:"participants"`
 }
 
@@ -37,7 +37,7 @@ func (s *SFU) Rooms() []RoomInfo {
 	defer s.mu.Unlock()
 	out := make([]RoomInfo, 0, len(s.rooms))
 	for _, r := range s.rooms {
-		info := RoomInfo{Room: r.id, Since: r.since, Speakers: slices.Clone(r.speakers), Prompt: r.prompt != nil}
+		info := RoomInfo{Room: r.id, Since: r.since, Speakers: slices.Clone(r.speakers), Prompts: r.waiting}
 		for _, p := range r.peers {
 			info.Participants = append(info.Participants, p.info())
 		}
