@@ -450,10 +450,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #send(kind: SignalKind, data: object): void {
-    const other = this.#record.participants.find((p) => p.user !== this.#host.user && p.device);
-    const from = this.#record.from;
-    const to = from.user === this.#host.user ? other && { user: other.user, device: other.device } : from;
-    const params = { call: this.id, kind, data, ...(to ? { to } : {}) };
+    const params = { call: this.id, kind, data };
     void this.#host.deliver(this.id, "calls.signal", params).catch(() => undefined);
   }
 

@@ -90,8 +90,10 @@ export class Calls extends Emitter<CallsEvents> {
     }
     const id = callIdOf(event);
     const call = this.#calls.get(id);
+    // Log entries are for the conversation: their record leaves devices out.
+    if (event.seq) return;
     if (call) this.#route(call, event);
-    else if (!event.seq) this.#keep(id, event);
+    else this.#keep(id, event);
   }
 
   async #begin(call: Call): Promise<void> {
@@ -158,7 +160,6 @@ const handlers: Record<string, Handler<never>> & { [K in keyof EventData]?: Hand
   "call.answered": (call: Call, data: EventData["call.answered"]) => {
     if (!call.incoming) void call.answeredBy(data.call, data.sdp).catch(() => call.hangup());
   },
-  "call.started": (call: Call, data: EventData["call.started"]) => call.update(data.call),
   "call.updated": (call: Call, data: EventData["call.updated"]) => call.update(data.call),
   "call.signal": (call: Call, data: EventData["call.signal"]) => call.signal(data.kind, data.data),
   "call.ended": (call: Call, data: EventData["call.ended"]) => call.end(data.call),

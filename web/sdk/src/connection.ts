@@ -34,6 +34,7 @@ export interface ConnectionEvents {
 
 /** Refresh this long before the token's expiry. */
 const REFRESH_AHEAD_MS = 60_000;
+const REFRESH_AGAIN_MS = 5_000;
 
 /** One session that outlives its sockets: opens, resumes, refreshes, and comes back as the close code says. */
 export class Connection extends Emitter<ConnectionEvents> {
@@ -166,15 +167,18 @@ export class Connection extends Emitter<ConnectionEvents> {
     clearTimeout(this.#refresh);
     const expires = tokenExpiry(this.#token);
     if (!expires || typeof this.#options.token !== "function") return;
-    const inMs = Math.min(Math.max(expires - Date.now() - REFRESH_AHEAD_MS, 1_000), 2 ** 31 - 1);
-    this.#refresh = setTimeout(async () => {
-      try {
-        await this.#renewToken();
-        await this.request("session.refresh", { token: this.#token });
-      } finally {
-        this.#scheduleRefresh();
-      }
-    }, inMs);
+    const inMs = Math.min(Math.max(expires - Date.now() - REFRESH_AHEAD_MS, REFRESH_AGAIN_MS), 2 ** 31 - 1);
+    this.#refresh = setTimeout(() => void this.#refreshSession(), inMs);
+  }
+
+  async #refreshSession(): Promise<void> {
+    try {
+      await this.#renewToken();
+      await this.request("session.refresh", { token: this.#token });
+    } catch {
+      // The line broke, and the next session has the new token; or there is none yet: try again.
+    }
+    if (this.online) this.#scheduleRefresh();
   }
 
   #setState(state: ConnectionState): void {

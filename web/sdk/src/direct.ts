@@ -80,6 +80,7 @@ export class Direct extends Emitter<DirectEvents> {
    * with the answer to the ring; {@link begin} starts with what that brings.
    */
   async prepareOffer(): Promise<string> {
+    this.#addMicrophone();
     const offer = await this.#leg.pc.createOffer();
     this.#prepared = offer;
     return offer.sdp ?? "";
@@ -94,8 +95,7 @@ export class Direct extends Emitter<DirectEvents> {
 
   /** Comes back to a call after a reload: both sides build new connections with their kept certificates. */
   async rejoin(): Promise<void> {
-    if (this.#options.role === "A") this.#options.send("restart", { fresh: true });
-    else await this.#offer({ fresh: true });
+    await this.#offer({ fresh: true });
   }
 
   /** Asks for a new path while the old one may still work: the network under it has changed. */
@@ -104,19 +104,20 @@ export class Direct extends Emitter<DirectEvents> {
   }
 
   async signal(kind: SignalKind, data: unknown): Promise<void> {
-    const fields = (data ?? {}) as { sdp?: string; fresh?: boolean } & RTCIceCandidateInit;
     switch (kind) {
       case "offer":
-        if (typeof fields.sdp === "string") await this.#takeOffer(fields.sdp, fields.fresh === true);
+        await this.#takeOffer(sdpOf(data), (data as { fresh?: boolean }).fresh === true);
         break;
       case "answer":
-        if (typeof fields.sdp === "string") await this.#takeAnswer(fields.sdp);
+        await this.#takeAnswer(sdpOf(data));
         break;
       case "candidate":
-        if (typeof fields.candidate === "string") await this.#leg.addCandidate(fields);
+        for (const candidate of candidatesOf(data)) await this.#leg.addCandidate(candidate);
         break;
       case "restart":
-        if (this.#options.role === "B") await this.#offer({ fresh: fields.fresh === true });
+        if (this.#options.role === "B" && this.#leg.pc.signalingState === "stable") {
+          await this.#offer({ fresh: false });
+        }
         break;
       default:
         await this.#verification?.take(kind, data);
@@ -132,13 +133,19 @@ export class Direct extends Emitter<DirectEvents> {
   #prepared: RTCSessionDescriptionInit | undefined;
 
   #makeLeg(): Leg {
-    const { relayOnly, certificate, microphone, send } = this.#options;
-    const leg = new Leg({ iceServers: this.#iceServers, relayOnly, certificate, microphone });
+    const { relayOnly, certificate, send } = this.#options;
+    const leg = new Leg({ iceServers: this.#iceServers, relayOnly, certificate });
     leg.on("candidate", (candidate) => send("candidate", candidate));
     leg.on("track", ({ track }) => this.emit("track", track));
     leg.on("state", (state) => this.#legState(leg, state));
-    if (this.#options.role === "B") leg.pc.addTrack(microphone, new MediaStream([microphone]));
     return leg;
+  }
+
+  #addMicrophone(): void {
+    const { pc } = this.#leg;
+    const { microphone } = this.#options;
+    if (pc.getSenders().every((sender) => !sender.track))
+      pc.addTrack(microphone, new MediaStream([microphone]));
   }
 
   #renewLeg(): void {
@@ -148,14 +155,12 @@ export class Direct extends Emitter<DirectEvents> {
   }
 
   async #takeOffer(sdp: string, fresh: boolean): Promise<void> {
-    if (this.#options.role !== "A") return;
+    // Both came back at once: A's offer stands. And an offer for a connection that is gone is late.
+    if (this.#leg.pc.signalingState === "have-local-offer" && (this.#options.role === "A" || !fresh)) return;
     if (fresh) this.#renewLeg();
     const { pc } = this.#leg;
     await this.#leg.setRemote("offer", sdp);
-    if (pc.getSenders().every((sender) => !sender.track)) {
-      const { microphone } = this.#options;
-      pc.addTrack(microphone, new MediaStream([microphone]));
-    }
+    this.#addMicrophone();
     const answer = await pc.createAnswer();
     await pc.setLocalDescription(answer);
     this.#options.send("answer", { sdp: answer.sdp });
@@ -164,14 +169,14 @@ export class Direct extends Emitter<DirectEvents> {
 
   async #takeAnswer(sdp: string): Promise<void> {
     const { pc } = this.#leg;
-    if (this.#options.role !== "B" || pc.signalingState !== "have-local-offer") return;
+    if (pc.signalingState !== "have-local-offer") return;
     await this.#leg.setRemote("answer", sdp);
     await this.#verify(pc.localDescription?.sdp ?? "", sdp);
   }
 
   async #offer({ fresh }: { fresh: boolean }): Promise<void> {
-    if (fresh) this.#renewLeg();
     const { pc } = this.#leg;
+    this.#addMicrophone();
     const offer = await pc.createOffer({ iceRestart: true });
     await pc.setLocalDescription(offer);
     this.#options.send("offer", { sdp: offer.sdp, fresh });
@@ -231,7 +236,22 @@ export class Direct extends Emitter<DirectEvents> {
       // Old credentials may still do, and without a relay there may be a direct path.
     }
     if (this.#closed) return;
-    if (this.#options.role === "A") this.#options.send("restart", { fresh: false });
+    if (this.#options.role === "A") this.#options.send("restart", {});
     else await this.#offer({ fresh: false });
   }
+}
+
+/** An SDP travels as a string or as an object's `sdp`. */
+function sdpOf(data: unknown): string {
+  const sdp = typeof data === "string" ? data : (data as { sdp?: unknown } | null)?.sdp;
+  if (typeof sdp !== "string") throw new TypeError("a description without SDP");
+  return sdp;
+}
+
+/** Candidates travel alone or in a list, as an object or as their line; null marks the last. */
+function candidatesOf(data: unknown): RTCIceCandidateInit[] {
+  const list = Array.isArray(data) ? data : [data];
+  return list
+    .map((item) => (typeof item === "string" ? { candidate: item, sdpMid: "0" } : item))
+    .filter((item) => typeof item?.candidate === "string" && item.candidate !== "");
 }

@@ -14,7 +14,6 @@ export interface LegOptions {
   iceServers: IceServer[];
   relayOnly: boolean;
   certificate?: RTCCertificate;
-  microphone: MediaStreamTrack;
 }
 
 /** What `calls.report` says about the last seconds. */

@@ -52,7 +52,7 @@ export class Sfu extends Emitter<SfuEvents> {
     if (this.#joining || this.#closed) return;
     this.#joining = true;
     const { iceServers, relayOnly, microphone } = this.#options;
-    const leg = new Leg({ iceServers, relayOnly, microphone });
+    const leg = new Leg({ iceServers, relayOnly });
     try {
       const stream = new MediaStream([microphone]);
       leg.pc.addTransceiver(microphone, { direction: "sendrecv", streams: [stream] });

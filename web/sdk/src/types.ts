@@ -256,7 +256,7 @@ export interface CallRecord {
   from: { user: string; device: string };
   participants: Participant[];
   relay_only?: boolean;
-  /** Only the people in the call can hear it. */
+  /** Direct media, and both ends compared the same words. */
   e2e: boolean;
   route?: Route;
   transcript?: string;
@@ -268,8 +268,12 @@ export interface CallRecord {
   reason?: EndReason;
   duration_ms?: number;
   ring_deadline?: string;
-  /** What the caller may show: who rings and why, signed by the server. */
-  card?: unknown;
+  /** More about the reason, for example `no_media_path` or `verification_failed`. */
+  detail?: string;
+  /** The end in neutral words fit to be shown. */
+  text?: string;
+  /** Who rings and why, signed by the server (JWS), for the person called. */
+  card?: string;
 }
 
 export interface IceServer {
@@ -311,7 +315,7 @@ export interface EventData {
   typing: { user: string; typing: boolean };
   "presence.updated": Presence;
   "confirmation.opened": { payment: string; version: number; by: string; deadline: string };
-  "call.offered": { call: CallRecord; card?: unknown };
+  "call.offered": { call: CallRecord; card?: string; ring_s?: number };
   "call.ringing": { call: string; user: string };
   "call.answered": { call: CallRecord; by: { user: string; device: string }; sdp?: string };
   "call.updated": { call: CallRecord };
