@@ -1,0 +1,137 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/internal/sqldb"
+)
+
+// partyOf tells as whom an actor acts on a payment, or ErrNotParty.
+func (in *Intent) partyOf(a Actor) (Party, error) {
+	switch {
+	case a.Server:
+		return Server, nil
+	case a.User == "":
+	case a.User == in.Payer:
+		return Payer, nil
+	case a.User == in.Payee:
+		return Payee, nil
+	}
+	return 0, ErrNotParty
+}
+
+// command lets an actor give one command under an idempotency key. prepare, if
+// not nil, completes the command from the payment and the database.
+func (s *Service) command(ctx context.Context, a Actor, id string, c Command, extra request, prepare func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error) (Payment, error) {
+	req := request{"operation": string(c.Do), "payment": id}
+	for k, v := range extra {
+		req[k] = v
+	}
+	return once(ctx, s, a, req, func(tx *sqldb.Tx, now time.Time) (Payment, error) {
+		at, err := loadForUpdate(tx, id)
+		if err != nil {
+			return Payment{}, err
+		}
+		if c.By, err = at.partyOf(a); err != nil {
+			return Payment{}, err
+		}
+		if prepare != nil {
+			if err := prepare(tx, at, &c, now); err != nil {
+				return Payment{}, err
+			}
+		}
+		at, err = s.apply(tx, at, c, now)
+		return view(at.Intent), err
+	})
+}
+
+// Hold reserves the amount from the payer's balance. version is what the
+// payer has seen, 0 for the current one.
+func (s *Service) Hold(ctx context.Context, a Actor, id string, version int64) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoHold, Version: version}, nil,
+		func(_ *sqldb.Tx, _ stored, c *Command, now time.Time) error {
+			c.Until = now.Add(s.cfg.HoldFor)
+			return nil
+		})
+}
+
+// EditInput changes what the payee asks for.
+type EditInput struct {
+	Version int64
+	Amount  int64   // 0 keeps it
+	Memo    *string // nil keeps it
+}
+
+// Edit makes a new version: confirmations are void, what is held beyond a lower
+// amount goes back at once, and a higher amount gives all of the hold back and
+// waits for a new one.
+func (s *Service) Edit(ctx context.Context, a Actor, id string, in EditInput) (Payment, error) {
+	extra := request{}
+	if in.Amount != 0 {
+		extra["amount"] = fmt.Sprint(in.Amount)
+	}
+	if in.Memo != nil {
+		if err := checkText("memo", *in.Memo, maxMemo); err != nil {
+			return Payment{}, err
+		}
+		extra["memo"] = *in.Memo
+	}
+	return s.command(ctx, a, id, Command{Do: DoEdit, Version: in.Version, Amount: in.Amount, Memo: in.Memo}, extra,
+		func(_ *sqldb.Tx, _ stored, c *Command, now time.Time) error {
+			c.Until = now.Add(s.cfg.RequestFor)
+			return nil
+		})
+}
+
+// Capture takes amount (0: all) from the hold for the payee, the fee for us,
+// and gives the rest back. Only for payments that need no live confirmation.
+func (s *Service) Capture(ctx context.Context, a Actor, id string, amount int64) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoCapture, Amount: amount}, amountField(amount), nil)
+}
+
+// Void gives held money back to the payer.
+func (s *Service) Void(ctx context.Context, a Actor, id string) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoVoid}, nil, nil)
+}
+
+// Decline is the payer's no to a request.
+func (s *Service) Decline(ctx context.Context, a Actor, id string) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoDecline}, nil, nil)
+}
+
+// Cancel is the payee's withdrawal; held money goes back.
+func (s *Service) Cancel(ctx context.Context, a Actor, id string) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoCancel}, nil, nil)
+}
+
+// Refund gives amount (0: all that is left) of a captured payment back to the payer.
+func (s *Service) Refund(ctx context.Context, a Actor, id string, amount int64) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoRefund, Amount: amount}, amountField(amount), nil)
+}
+
+// Report is the payer's word that something is wrong: the payment goes to
+// review, or when captured is disputed and what the payee still has of it is reserved.
+func (s *Service) Report(ctx context.Context, a Actor, id string) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoReport}, nil, reserveOf)
+}
+
+// Resolve ends a review or dispute in favour of the payer (money back) or the
+// payee (a review: go on; a dispute: the reserve is theirs again). Server keys only.
+func (s *Service) Resolve(ctx context.Context, a Actor, id string, winner Party) (Payment, error) {
+	return s.command(ctx, a, id, Command{Do: DoResolve, For: winner}, request{"for": fmt.Sprint(winner)}, nil)
+}
+
+// reserveOf tells a dispute what the payee has.
+func reserveOf(tx *sqldb.Tx, at stored, c *Command, _ time.Time) (err error) {
+	c.Available, err = availableOf(tx, availableAccount(at.Payee), at.Currency)
+	return err
+}
+
+func amountField(amount int64) request {
+	if amount == 0 {
+		return nil
+	}
+	return request{"amount": fmt.Sprint(amount)}
+}

@@ -1,0 +1,220 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"parley/internal/sqldb"
+)
+
+// CreateInput asks for a payment.
+type CreateInput struct {
+	// Payer and Payee: a server key names both; a user may leave out the one
+	// that is themselves, and is the payee when only the payer is named.
+	Payer, Payee string
+	Amount       int64
+	Currency     string
+	Conversation string
+	Order        string // at most 64 characters
+	Memo         string // at most 200 characters
+	// ExpiresIn bounds the request, 1 minute to 90 days; 0 takes the service's rule.
+	ExpiresIn time.Duration
+	// Confirm is ConfirmLive, or ConfirmNone from a server key; empty lets the policy decide.
+	Confirm string
+}
+
+const (
+	minExpiresIn = time.Minute
+	maxExpiresIn = 90 * 24 * time.Hour
+	maxMemo      = 200
+	maxOrder     = 64
+)
+
+// Create makes a payment in the state requested. It moves and reserves nothing.
+func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment, error) {
+	if err := in.complete(a); err != nil {
+		return Payment{}, err
+	}
+	payee, err := s.meet(ctx, in)
+	if err != nil {
+		return Payment{}, err
+	}
+	if in.Confirm == "" {
+		decision, err := s.decide(ctx, in.Payer, in.Payee, in.Amount, in.Currency, payee.NameCheck)
+		if err != nil {
+			return Payment{}, err
+		}
+		in.Confirm = decision.Confirm()
+	}
+	return once(ctx, s, a, in.request(), func(tx *sqldb.Tx, now time.Time) (Payment, error) {
+		intent := s.begin(in, payee, now)
+		if err := s.seal(&intent); err != nil {
+			return Payment{}, err
+		}
+		if err := insert(tx, intent); err != nil {
+			return Payment{}, err
+		}
+		return view(intent), s.announce(tx, intent, "requested", now)
+	})
+}
+
+// begin is the first version of the payment.
+func (s *Service) begin(in CreateInput, payee Person, now time.Time) Intent {
+	if in.ExpiresIn == 0 {
+		in.ExpiresIn = s.cfg.RequestFor
+	}
+	return Intent{
+		ID: newID("pay_", now), State: Requested, Version: 1,
+		Payer: in.Payer, Payee: in.Payee, PayeeName: payee.Shown, Amount: in.Amount, Currency: in.Currency,
+		FeeBasisPoints: s.cfg.FeeBasisPoints, Order: in.Order, Memo: in.Memo, Conversation: in.Conversation, Confirm: in.Confirm,
+		Deadline: now.Add(in.ExpiresIn).Truncate(time.Millisecond), CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// request is what two creations with one key must have in common. What the
+// policy decided is not part of it.
+func (in CreateInput) request() request {
+	return request{
+		"operation": "create", "payer": in.Payer, "payee": in.Payee, "amount": fmt.Sprint(in.Amount), "currency": in.Currency,
+		"conversation": in.Conversation, "order": in.Order, "memo": in.Memo, "expires_in": fmt.Sprint(in.ExpiresIn.Seconds()),
+	}
+}
+
+// complete fills in who asks and checks the rest.
+func (in *CreateInput) complete(a Actor) error {
+	if !a.Server {
+		switch {
+		case in.Payee == "" && in.Payer != a.User:
+			in.Payee = a.User
+		case in.Payer == "":
+			in.Payer = a.User
+		}
+		if in.Payer != a.User && in.Payee != a.User {
+			return fmt.Errorf("%w: a user creates payments of their own", ErrNotParty)
+		}
+		if in.Confirm == ConfirmNone {
+			return fmt.Errorf("%w: only a server key may do without live confirmation", ErrNotParty)
+		}
+	}
+	switch {
+	case in.Payer == "" || in.Payee == "":
+		return fmt.Errorf("%w: payer and payee are needed", ErrInput)
+	case in.Payer == in.Payee:
+		return ErrSelf
+	case in.Confirm != "" && in.Confirm != ConfirmLive && in.Confirm != ConfirmNone:
+		return fmt.Errorf("%w: confirm %.16q", ErrInput, in.Confirm)
+	case in.ExpiresIn != 0 && (in.ExpiresIn < minExpiresIn || in.ExpiresIn > maxExpiresIn):
+		return fmt.Errorf("%w: expires_in must be 60 to %d seconds", ErrInput, int(maxExpiresIn.Seconds()))
+	}
+	if err := CheckAmount(in.Amount, in.Currency); err != nil {
+		return err
+	}
+	if err := checkText("order", in.Order, maxOrder); err != nil {
+		return err
+	}
+	return checkText("memo", in.Memo, maxMemo)
+}
+
+// meet asks who the parties are and whether they share the conversation.
+func (s *Service) meet(ctx context.Context, in CreateInput) (payee Person, err error) {
+	if payee, err = s.d.Names.Person(ctx, in.Payee); err != nil {
+		return payee, fmt.Errorf("payee: %w", err)
+	}
+	if _, err = s.d.Names.Person(ctx, in.Payer); err != nil {
+		return payee, fmt.Errorf("payer: %w", err)
+	}
+	if in.Conversation != "" && s.d.Rooms != nil {
+		err = s.d.Rooms.CheckParties(ctx, in.Conversation, in.Payer, in.Payee)
+	}
+	return payee, err
+}
+
+// decide asks the policy about a payment between two users.
+func (s *Service) decide(ctx context.Context, payer, payee string, amount int64, currency, nameCheck string) (Decision, error) {
+	relation, err := s.relation(ctx, payer, payee)
+	if err != nil {
+		return Decision{}, err
+	}
+	d, err := s.d.Policy.Decide(ctx, Facts{Payer: payer, Payee: payee, Amount: amount, Currency: currency, Relation: relation, NameCheck: nameCheck})
+	if err != nil {
+		return Decision{}, fmt.Errorf("payments: policy: %w", err)
+	}
+	return d, nil
+}
+
+// relation tells whether the payer has paid the payee before.
+func (s *Service) relation(ctx context.Context, payer, payee string) (relation string, err error) {
+	err = s.d.DB.View(ctx, func(tx *sqldb.Tx) error {
+		var n int64
+		err := tx.QueryRow("SELECT COUNT(*) FROM (SELECT 1 FROM payments_intents WHERE payer = ? AND payee = ? AND captured > 0 LIMIT 1) AS paid", payer, payee).Scan(&n)
+		if relation = RelationFirst; n > 0 {
+			relation = RelationKnown
+		}
+		return err
+	})
+	return relation, err
+}
+
+// checkText bounds a text that people write and keeps card numbers out.
+func checkText(field, text string, most int) error {
+	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > most {
+		return fmt.Errorf("%w: %s has more than %d characters", ErrInput, field, most)
+	}
+	for _, r := range text {
+		if r < ' ' || r == 0x7f {
+			return fmt.Errorf("%w: %s has control characters", ErrInput, field)
+		}
+	}
+	if hasCardNumber(text) {
+		return fmt.Errorf("%w: in %s", ErrSensitive, field)
+	}
+	return nil
+}
+
+// hasCardNumber reports whether text has 13 to 19 digits, spaces and dashes
+// between them allowed, that end in a valid Luhn check digit.
+func hasCardNumber(text string) bool {
+	var digits []byte
+	for _, r := range text + "." {
+		switch {
+		case r >= '0' && r <= '9':
+			digits = append(digits, byte(r-'0'))
+			continue
+		case r == ' ' || r == '-':
+			continue
+		}
+		if anyLuhn(digits) {
+			return true
+		}
+		digits = digits[:0]
+	}
+	return false
+}
+
+// anyLuhn reports whether a run of digits contains a card number.
+func anyLuhn(digits []byte) bool {
+	for n := 13; n <= 19; n++ {
+		for i := 0; i+n <= len(digits); i++ {
+			if luhn(digits[i : i+n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func luhn(digits []byte) bool {
+	sum, nonzero := 0, false
+	for i, d := range digits {
+		v := int(d)
+		if nonzero = nonzero || d != 0; (len(digits)-i)%2 == 0 {
+			if v *= 2; v > 9 {
+				v -= 9
+			}
+		}
+		sum += v
+	}
+	return nonzero && sum%10 == 0
+}

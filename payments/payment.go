@@ -1,0 +1,76 @@
+package payments
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Payment is how a payment is shown to its parties and in events. Amounts are
+// minor units of Currency, times UTC.
+type Payment struct {
+	ID            string     `json:"id" example:"pay_01jd0000000000000000000000"`
+	State         State      `json:"state" enum:"requested,held,confirming,confirmed,captured,part_refunded,refunded,declined,expired,cancelled,voided,review,disputed"`
+	Version       int64      `json:"version" doc:"of what the parties agree on; every edit makes the next one"`
+	Digest        string     `json:"digest" doc:"hex SHA-256 of the canonical snapshot of this version"`
+	Payer         string     `json:"payer"`
+	Payee         string     `json:"payee"`
+	PayeeName     string     `json:"payee_name" doc:"as shown to the payer"`
+	Amount        int64      `json:"amount" doc:"minor units"`
+	Currency      string     `json:"currency" doc:"ISO 4217"`
+	Captured      int64      `json:"captured"`
+	Refunded      int64      `json:"refunded"`
+	Fee           int64      `json:"fee" doc:"part of captured that the payee does not get"`
+	Order         string     `json:"order,omitempty"`
+	Memo          string     `json:"memo,omitempty"`
+	Conversation  string     `json:"conversation,omitempty"`
+	Confirm       string     `json:"confirm" enum:"live,none"`
+	ConfirmedBy   []string   `json:"confirmed_by" doc:"payer, payee or both"`
+	Deadline      *time.Time `json:"deadline,omitempty" doc:"when the request expires"`
+	HoldExpires   *time.Time `json:"hold_expires,omitempty"`
+	ConfirmBefore *time.Time `json:"confirm_deadline,omitempty"`
+	CreatedAt     time.Time  `json:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
+}
+
+// view shows an intent.
+func view(in Intent) Payment {
+	p := Payment{
+		ID: in.ID, State: in.State, Version: in.Version, Digest: in.Digest,
+		Payer: in.Payer, Payee: in.Payee, PayeeName: in.PayeeName,
+		Amount: in.Amount, Currency: in.Currency, Captured: in.Captured, Refunded: in.Refunded, Fee: in.Fee,
+		Order: in.Order, Memo: in.Memo, Conversation: in.Conversation, Confirm: in.Confirm, ConfirmedBy: []string{},
+		HoldExpires: optional(in.HoldExpires), ConfirmBefore: optional(in.ConfirmDeadline),
+		CreatedAt: in.CreatedAt, UpdatedAt: in.UpdatedAt,
+	}
+	if in.State == Requested {
+		p.Deadline = optional(in.Deadline)
+	}
+	if in.PayerConfirmed {
+		p.ConfirmedBy = append(p.ConfirmedBy, "payer")
+	}
+	if in.PayeeConfirmed {
+		p.ConfirmedBy = append(p.ConfirmedBy, "payee")
+	}
+	return p
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// EventType is the type of every event of this package.
+const EventType = "payment.updated"
+
+// EventData is the data of such an event.
+type EventData struct {
+	Payment Payment `json:"payment"`
+	// Change names what happened, for example "captured": the column of the transition table.
+	Change string `json:"change"`
+}
+
+func eventData(in Intent, change string) (json.RawMessage, error) {
+	return json.Marshal(EventData{Payment: view(in), Change: change})
+}

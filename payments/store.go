@@ -1,0 +1,110 @@
+package payments
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"parley/internal/sqldb"
+)
+
+// stored is an intent as the table has it; rev counts its changes.
+type stored struct {
+	Intent
+	rev int64
+}
+
+const intentColumns = "id, rev, state, version, digest, snapshot, payer, payee, payee_name, amount, currency, fee_basis_points, order_ref, memo, conversation, confirm," +
+	" held, captured, fee, refunded, fee_refunded, reserved, payer_confirmed, payee_confirmed, call_id, transcript, deadline, hold_expires, confirm_deadline, created_at, updated_at"
+
+// scanner is a row of a query for intentColumns.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanIntent(row scanner) (stored, error) {
+	var s stored
+	var payerOK, payeeOK, deadline, holdExpires, confirmBy, created, updated int64
+	err := row.Scan(&s.ID, &s.rev, &s.State, &s.Version, &s.Digest, &s.Snapshot, &s.Payer, &s.Payee, &s.PayeeName, &s.Amount, &s.Currency,
+		&s.FeeBasisPoints, &s.Order, &s.Memo, &s.Conversation, &s.Confirm, &s.Held, &s.Captured, &s.Fee, &s.Refunded, &s.FeeRefunded, &s.Reserved,
+		&payerOK, &payeeOK, &s.Call, &s.Transcript, &deadline, &holdExpires, &confirmBy, &created, &updated)
+	if err != nil {
+		return stored{}, err
+	}
+	s.PayerConfirmed, s.PayeeConfirmed = payerOK != 0, payeeOK != 0
+	s.Deadline, s.HoldExpires, s.ConfirmDeadline = fromMillis(deadline), fromMillis(holdExpires), fromMillis(confirmBy)
+	s.CreatedAt, s.UpdatedAt = fromMillis(created), fromMillis(updated)
+	return s, nil
+}
+
+// load returns a payment, or ErrUnknown.
+func load(tx *sqldb.Tx, id string) (stored, error) {
+	s, err := scanIntent(tx.QueryRow("SELECT "+intentColumns+" FROM payments_intents WHERE id = ?", id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return stored{}, fmt.Errorf("%w: %.80s", ErrUnknown, id)
+	}
+	if err != nil {
+		return stored{}, fmt.Errorf("payments: load: %w", err)
+	}
+	return s, nil
+}
+
+// loadForUpdate locks the payment until the end of the transaction and returns it.
+func loadForUpdate(tx *sqldb.Tx, id string) (stored, error) {
+	if err := tx.Lock("payment:" + id); err != nil {
+		return stored{}, err
+	}
+	return load(tx, id)
+}
+
+func insert(tx *sqldb.Tx, in Intent) error {
+	_, err := tx.Exec("INSERT INTO payments_intents ("+intentColumns+", due_at) VALUES"+
+		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		in.ID, 1, string(in.State), in.Version, in.Digest, in.Snapshot, in.Payer, in.Payee, in.PayeeName, in.Amount, in.Currency,
+		in.FeeBasisPoints, in.Order, in.Memo, in.Conversation, in.Confirm, in.Held, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved,
+		flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
+		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.CreatedAt), millis(in.UpdatedAt), millis(in.DueAt()))
+	if err != nil {
+		return fmt.Errorf("payments: insert: %w", err)
+	}
+	return nil
+}
+
+// update writes what a transition can change, if nobody else has changed the payment since it was read.
+func update(tx *sqldb.Tx, in Intent, rev int64) error {
+	n, err := tx.Exec("UPDATE payments_intents SET rev = rev + 1, state = ?, version = ?, digest = ?, snapshot = ?, amount = ?, memo = ?,"+
+		" held = ?, captured = ?, fee = ?, refunded = ?, fee_refunded = ?, reserved = ?, payer_confirmed = ?, payee_confirmed = ?, call_id = ?, transcript = ?,"+
+		" deadline = ?, hold_expires = ?, confirm_deadline = ?, updated_at = ?, due_at = ? WHERE id = ? AND rev = ?",
+		string(in.State), in.Version, in.Digest, in.Snapshot, in.Amount, in.Memo,
+		in.Held, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved, flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
+		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.UpdatedAt), millis(in.DueAt()), in.ID, rev)
+	if err != nil {
+		return fmt.Errorf("payments: update: %w", err)
+	}
+	if n != 1 {
+		return fmt.Errorf("%w: the payment changed meanwhile", ErrVersionStale)
+	}
+	return nil
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// millis is t in Unix milliseconds, 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMillis is the opposite of millis.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
