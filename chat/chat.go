@@ -10,9 +10,13 @@ package chat
 import (
 	"context"
 	"embed"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -97,3 +101,20 @@ func New(cfg Config, d Deps) *Service {
 func (s *Service) now() time.Time { return s.clock.Now().UTC().Truncate(time.Millisecond) }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// known reports whether id may be a conversation's; what cannot be one is
+// never looked up. (PostgreSQL refuses some strings that SQLite takes.)
+func known(id wire.ConversationID) bool {
+	if u, ok := strings.CutPrefix(string(id), "self_"); ok {
+		return wire.CheckUser(u) == nil
+	}
+	return wire.CheckID(wire.PrefixConversation, string(id)) == nil
+}
+
+// checkClientID reports whether id, if there is one, is short and printable.
+func checkClientID(id string) error {
+	if len(id) > ClientIDMax || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		return fmt.Errorf("%w: a client_id has at most %d printable bytes", ErrInput, ClientIDMax)
+	}
+	return nil
+}

@@ -124,8 +124,11 @@ func (d *Draft) complete(c wire.Caller) error {
 		return fmt.Errorf("%w: a conversation needs a member", ErrInput)
 	case len(d.Members) > MembersMax:
 		return ErrFull
-	case len(d.ClientID) > ClientIDMax:
-		return fmt.Errorf("%w: a client_id has at most %d bytes", ErrInput, ClientIDMax)
+	case d.Payment != "" && wire.CheckID(wire.PrefixPayment, string(d.Payment)) != nil:
+		return fmt.Errorf("%w: payment is not a payment's id", ErrInput)
+	}
+	if err := checkClientID(d.ClientID); err != nil {
+		return err
 	}
 	return checkTitle(d.Title)
 }
@@ -282,6 +285,9 @@ type locked struct {
 // payment conversations can be managed.
 func (s *Service) lock(tx *sqldb.Tx, c wire.Caller, conv wire.ConversationID, n need) (locked, error) {
 	var l locked
+	if !known(conv) {
+		return l, ErrUnknown
+	}
 	var version int64
 	err := tx.QueryRow(`UPDATE conversations SET roster = roster WHERE id = ? RETURNING kind, title, roster`, conv).Scan(&l.kind, &l.title, &version)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -18,6 +18,8 @@ const (
 	selectMembers      = `SELECT user_id, role, joined_at, delivered, read_seq FROM members WHERE conversation = ? ORDER BY joined_at, user_id`
 )
 
+var errCursor = fmt.Errorf("%w: the cursor is not one of ours", ErrInput)
+
 // Get returns a conversation as c sees it.
 func (s *Service) Get(ctx context.Context, c wire.Caller, id wire.ConversationID) (Conversation, error) {
 	var conv Conversation
@@ -70,6 +72,9 @@ func page(tx *sqldb.Tx, c wire.Caller, cursor string, limit int) ([]Conversation
 		if c.Role == wire.RoleUser {
 			return nil, "", ErrUnknown
 		}
+		if cursor != "" && !known(wire.ConversationID(cursor)) {
+			return nil, "", errCursor
+		}
 		list, err := scanConversations(tx, selectConversation+`WHERE (? = '' OR c.id < ?) ORDER BY c.id DESC LIMIT ?`, cursor, cursor, limit+1)
 		return cut(list, err, limit, func(last Conversation) string { return string(last.ID) })
 	}
@@ -77,8 +82,8 @@ func page(tx *sqldb.Tx, c wire.Caller, cursor string, limit int) ([]Conversation
 	if cursor != "" {
 		ms, rest, ok := strings.Cut(cursor, ".")
 		parsed, err := strconv.ParseInt(ms, 10, 64)
-		if !ok || err != nil {
-			return nil, "", fmt.Errorf("%w: cursor is not one of ours", ErrInput)
+		if !ok || err != nil || !known(wire.ConversationID(rest)) {
+			return nil, "", errCursor
 		}
 		at, id = parsed, rest
 	}

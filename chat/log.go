@@ -54,6 +54,9 @@ type record struct {
 // then it answers the stored event and fresh is false. may, if given, decides
 // with the members at hand.
 func (s *Service) write(tx *sqldb.Tx, conv wire.ConversationID, rec record, may func(*roster) error) (ev wire.Event, fresh bool, err error) {
+	if !known(conv) {
+		return ev, false, ErrUnknown
+	}
 	if rec.Time.IsZero() {
 		rec.Time = s.now()
 	}
@@ -157,6 +160,9 @@ func pageSize(limit int) int {
 
 // readHead returns the head of a conversation that c may read.
 func readHead(tx *sqldb.Tx, c wire.Caller, conv wire.ConversationID) (head int64, err error) {
+	if !known(conv) {
+		return 0, ErrUnknown
+	}
 	if c.Role == wire.RoleUser {
 		err = tx.QueryRow(selectHeadAsMember, conv, c.User).Scan(&head)
 	} else {

@@ -73,8 +73,11 @@ func (s *Service) Send(ctx context.Context, c wire.Caller, conv wire.Conversatio
 	if err := CheckText(m.Text); err != nil {
 		return wire.Event{}, s.refused(err)
 	}
-	if m.ClientID == "" || len(m.ClientID) > ClientIDMax {
-		return wire.Event{}, fmt.Errorf("%w: a client_id has 1 to %d bytes", ErrInput, ClientIDMax)
+	if m.ClientID == "" {
+		return wire.Event{}, fmt.Errorf("%w: a message needs a client_id", ErrInput)
+	}
+	if err := checkClientID(m.ClientID); err != nil {
+		return wire.Event{}, err
 	}
 	now := s.now()
 	rec := record{clientID: m.ClientID, Entry: wire.Entry{

@@ -43,7 +43,7 @@ const (
 // alone. Marks never go back and never beyond the log's head, and what is read
 // is delivered. Members hear of a change.
 func (s *Service) Mark(ctx context.Context, c wire.Caller, conv wire.ConversationID, delivered, read int64) (Receipt, error) {
-	if c.User == "" || c.Role == wire.RoleOperator {
+	if c.User == "" || c.Role == wire.RoleOperator || !known(conv) {
 		return Receipt{}, ErrUnknown // only people have marks
 	}
 	var now Receipt

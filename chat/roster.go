@@ -138,6 +138,9 @@ func loadRoster(tx *sqldb.Tx, id wire.ConversationID, version int64) (*roster, e
 // rosterTx returns the members as tx sees them. It does not fill the cache: on
 // PostgreSQL the two reads of an update may see different commits.
 func (s *Service) rosterTx(tx *sqldb.Tx, id wire.ConversationID) (*roster, error) {
+	if !known(id) {
+		return nil, ErrUnknown
+	}
 	var version int64
 	err := tx.QueryRow(`SELECT roster FROM conversations WHERE id = ?`, id).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
