@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,16 @@ import (
 	"parley/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(serverEnv) != "" {
+		if err := serveBench(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	room     wire.CallID = "call_test"
@@ -182,6 +192,11 @@ func (c *client) enter(t testing.TB, s *media.SFU, room wire.CallID, offer strin
 		t.Fatal(err)
 	}
 	c.answer, c.slots = answer, got
+	c.accept(t, answer)
+}
+
+func (c *client) accept(t testing.TB, answer string) {
+	t.Helper()
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
 		t.Fatal(err)
 	}
