@@ -22,7 +22,7 @@ const (
 	endedByStream  ending = "stream"   // its TCP or TLS connection ended
 	endedByRevoke  ending = "revoked"
 	endedByExpiry  ending = "expired" // its credential ran out
-	endedByFailure ending = "failed"  // it was never given to the client
+	endedByFailure ending = "failed"  // it was never given to the client, or its socket broke
 )
 
 // grants are the peers and channels of an allocation. They are replaced as a
@@ -190,20 +190,23 @@ func dataIndication(payload []byte, peer netip.AddrPort) []byte {
 func (a *allocation) pump() {
 	defer a.s.live.Done()
 	buf := make([]byte, channelHeader+maxPacket+1)
-	for {
+	for failures := 0; failures < maxReadErrors; {
 		n, from, err := a.sock.ReadFromUDPAddrPort(buf[channelHeader:])
 		switch {
 		case err != nil && a.ended():
 			return
 		case err != nil:
+			failures++
 			a.s.metrics.dropped(dropSocket)
+			continue
 		case n > maxPacket:
 			a.s.metrics.dropped(dropOversize)
 		default:
-			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-			a.fromPeer(buf[:channelHeader+n], from)
+			a.fromPeer(buf[:channelHeader+n], unmap(from))
 		}
+		failures = 0
 	}
+	a.end(endedByFailure)
 }
 
 func (a *allocation) ended() bool {

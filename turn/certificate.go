@@ -30,6 +30,7 @@ type certificate struct {
 	certFile, keyFile string
 	certPEM, keyPEM   []byte // as last read; of watch alone after New
 	current           atomic.Pointer[tls.Certificate]
+	server            *tls.Config // of every handshake; presents current
 }
 
 // newCertificate reads or makes the certificate that cfg asks for; nil without TLS.
@@ -38,6 +39,12 @@ func newCertificate(cfg Config) (*certificate, error) {
 		return nil, nil
 	}
 	c := &certificate{certFile: cfg.CertFile, keyFile: cfg.KeyFile}
+	c.server = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.current.Load(), nil
+		},
+	}
 	if cfg.SelfSigned {
 		pair, err := selfSigned(cfg.Host, time.Now())
 		if err != nil {
@@ -50,16 +57,6 @@ func newCertificate(cfg Config) (*certificate, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// config is the server side of a handshake with the newest certificate.
-func (c *certificate) config() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return c.current.Load(), nil
-		},
-	}
 }
 
 // load reads the files and reports whether they hold something new. When they

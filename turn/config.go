@@ -12,6 +12,9 @@ import (
 	"parley/internal/clock"
 )
 
+// maxRealm keeps the 401 to a browser's first Allocate (28 bytes) under four times its size.
+const maxRealm = 48
+
 // Off as a listen address leaves that listener out.
 const Off = "off"
 
@@ -51,8 +54,9 @@ type Config struct {
 	// RelayPorts is the first and last relay port; default 49152 to 65535.
 	RelayPorts [2]uint16
 
-	// Realm is the authentication realm; default "parley". A long one makes the
-	// answer to an unauthenticated request too large to be given (see amplification).
+	// Realm is the authentication realm, at most 48 bytes; default "parley". It is
+	// in every answer to an unauthenticated request, and one that would be four
+	// times the request is not given.
 	Realm string
 	// Secret signs time-limited credentials; nodes that share users share it.
 	// "" makes one at start.
@@ -128,6 +132,8 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: nothing to listen on", ErrConfig)
 	case c.TLSAddr != Off && files == c.SelfSigned:
 		return fmt.Errorf("%w: TLSAddr needs either CertFile and KeyFile or SelfSigned", ErrConfig)
+	case len(c.Realm) > maxRealm:
+		return fmt.Errorf("%w: Realm longer than %d bytes", ErrConfig, maxRealm)
 	case c.RelayPorts[0] == 0 || c.RelayPorts[0] > c.RelayPorts[1]:
 		return fmt.Errorf("%w: RelayPorts %d-%d", ErrConfig, c.RelayPorts[0], c.RelayPorts[1])
 	case !c.RelayIP.Is4() || !c.ExternalIP.Is4() || c.ExternalIP.IsUnspecified():

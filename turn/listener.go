@@ -13,6 +13,9 @@ import (
 // maxReadErrors in a row end a listener: its socket is broken.
 const maxReadErrors = 100
 
+// udpReadBuffer holds what arrives while the one reader of a UDP listener is busy.
+const udpReadBuffer = 4 << 20
+
 // listener is one socket clients talk to: a UDP socket or an accepting one.
 type listener struct {
 	s         *Server
@@ -32,6 +35,7 @@ func (s *Server) listen(t transport, hostPort string) (*listener, error) {
 			return nil, fmt.Errorf("turn: listen %v: %w", t, err)
 		}
 		l.udp = conn.(*net.UDPConn)
+		_ = l.udp.SetReadBuffer(udpReadBuffer) // as much of it as the kernel grants
 		l.addr = addrPortOf(conn.LocalAddr())
 		return l, nil
 	}

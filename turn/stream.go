@@ -62,7 +62,7 @@ func (l *listener) serve(ctx context.Context, conn net.Conn) {
 // handshake makes conn a TLS one within SilentAfter.
 func (l *listener) handshake(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	_ = conn.SetDeadline(time.Now().Add(l.s.cfg.SilentAfter))
-	secure := tls.Server(conn, l.s.certificate.config())
+	secure := tls.Server(conn, l.s.certificate.server)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}

@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/pion/logging"
 	pionturn "github.com/pion/turn/v4"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"parley/turn"
@@ -24,7 +26,13 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 // start runs a server for the test's duration.
 func start(t testing.TB, cfg turn.Config) *turn.Server {
 	t.Helper()
-	s, err := turn.New(cfg, nil, nil)
+	return startWith(t, cfg, nil)
+}
+
+// startWith runs a server that counts on reg.
+func startWith(t testing.TB, cfg turn.Config, reg prometheus.Registerer) *turn.Server {
+	t.Helper()
+	s, err := turn.New(cfg, reg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,5 +159,17 @@ func roundTrip(t testing.TB, relay net.PacketConn, peer net.Addr, sent []byte) {
 	}
 	if !bytes.Equal(buf[:n], sent) || from.String() != peer.String() {
 		t.Fatalf("got %d bytes from %v, sent %d to %v", n, from, len(sent), peer)
+	}
+}
+
+// eventually waits for what another goroutine is about to make true.
+func eventually(t testing.TB, done func() bool, otherwise string, args ...any) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf(otherwise, args...)
+		}
+		runtime.Gosched()
 	}
 }
