@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 
 	"parley/identity"
-	"parley/internal/sqldb"
+	"parley/payments"
 	"parley/wire"
 )
 
@@ -15,7 +15,6 @@ var identityRules = []Rule{
 	{Is: identity.ErrUsersOnly, Code: "users_only", Status: 403, Title: "Only for people"},
 	{Is: identity.ErrServersOnly, Code: "servers_only", Status: 403, Title: "Only for server keys"},
 	{Is: identity.ErrNameInvalid, Code: "name_invalid", Status: 422, Title: "The name cannot be shown"},
-	{Is: wire.ErrID, Code: "id_invalid", Status: 422, Title: "Malformed id"},
 	{Is: identity.ErrCeremonyExpired, Code: "registration_expired", Status: 409, Title: "The registration is over"},
 	{Is: identity.ErrCredential, Code: "credential_invalid", Status: 422, Title: "The passkey was not accepted"},
 	{Is: identity.ErrPasskeyLimit, Code: "passkey_limit", Status: 409, Title: "Too many passkeys"},
@@ -33,15 +32,15 @@ var identityRules = []Rule{
 	{Is: identity.ErrHoldExpired, Code: "hold_expired", Status: 409, Title: "The hold has expired"},
 	{Is: identity.ErrKeyMissing, Code: "idempotency_key_missing", Status: 400, Title: "Idempotency key missing"},
 	{Is: identity.ErrKeyReused, Code: "idempotency_key_reused", Status: 422, Title: "Idempotency key used for something else"},
-	{Is: sqldb.ErrUnavailable, Code: "ledger_unavailable", Status: 503, Title: "The ledger cannot be reached", RetryAfter: 1, Hide: true},
+	{Is: identity.ErrLedgerUnavailable, Code: "ledger_unavailable", Status: 503, Title: "The ledger cannot be reached", RetryAfter: 1, Hide: true},
 }
 
 type userIn struct {
-	User wire.UserID `json:"user" minLength:"1" maxLength:"64" doc:"the app's id of the person" example:"buyer"`
+	User wire.UserID `json:"user" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._@:-]+$" doc:"the app's id of the person" example:"buyer"`
 }
 
 type userPutIn struct {
-	User         wire.UserID `json:"user" minLength:"1" maxLength:"64" doc:"the app's id of the person" example:"seller"`
+	User         wire.UserID `json:"user" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._@:-]+$" doc:"the app's id of the person" example:"seller"`
 	Name         string      `json:"name" minLength:"1" maxLength:"100" doc:"as the person calls themselves" example:"Vera"`
 	VerifiedName *string     `json:"verified_name,omitempty" maxLength:"100" doc:"checked by you, for example from an identity document; it is what payments and calls show; empty takes it away" example:"V. Seller"`
 	Country      *string     `json:"country,omitempty" maxLength:"2" pattern:"^([A-Z]{2})?$" doc:"ISO 3166-1 alpha-2" example:"AT"`
@@ -49,12 +48,12 @@ type userPutIn struct {
 }
 
 type registerFinishIn struct {
-	Session    string          `json:"session" maxLength:"64" doc:"from passkeys.register_begin"`
+	Session    string          `json:"session" maxLength:"64" pattern:"^reg_[a-z0-9]+$" doc:"from passkeys.register_begin"`
 	Credential json.RawMessage `json:"credential" doc:"the new PublicKeyCredential as its toJSON() gives it"`
 }
 
 type passkeyIn struct {
-	Passkey string `json:"passkey" maxLength:"64" doc:"id of the passkey"`
+	Passkey string `json:"passkey" maxLength:"64" pattern:"^pk_[a-z0-9]+$" doc:"id of the passkey"`
 }
 
 type passkeysOut struct {
@@ -63,24 +62,23 @@ type passkeysOut struct {
 }
 
 type confirmOpenIn struct {
-	Payment wire.PaymentID `json:"payment" maxLength:"64"`
+	Payment wire.PaymentID `json:"payment" maxLength:"64" pattern:"^pay_[a-z0-9]+$"`
 	Version int64          `json:"version,omitempty" minimum:"0" doc:"the version that is on the screen; refused when the payment has changed since; 0 or absent takes the current one"`
 }
 
 type confirmSubmitIn struct {
-	Payment     wire.PaymentID  `json:"payment" maxLength:"64"`
+	Payment     wire.PaymentID  `json:"payment" maxLength:"64" pattern:"^pay_[a-z0-9]+$"`
 	Version     int64           `json:"version" minimum:"1"`
 	Transcript  string          `json:"transcript" minLength:"64" maxLength:"64" pattern:"^[0-9a-f]{64}$" doc:"as this device computed it from the call's keys; in a call through the server, as confirmations.open gave it"`
-	SAS         string          `json:"sas" enum:"match" doc:"the person heard the same words as on the screen"`
-	Nonce       string          `json:"nonce" minLength:"43" maxLength:"43" doc:"from confirmations.open"`
+	SAS         string          `json:"sas" enum:"match,none" doc:"match: the person heard the same words as on the screen; none: the call goes through the server and has no words that prove anything"`
+	Nonce       string          `json:"nonce" minLength:"43" maxLength:"43" pattern:"^[A-Za-z0-9_-]{43}$" doc:"from confirmations.open"`
 	Assertion   json.RawMessage `json:"assertion" doc:"the PublicKeyCredential as its toJSON() gives it"`
-	Idempotency string          `json:"idempotency,omitempty" maxLength:"255" doc:"the idempotency key, for clients that send it in the body"`
 	Text        string          `json:"text,omitempty" maxLength:"500" doc:"what the screen said, if not the text of confirmations.open; it is kept as evidence"`
 	Locale      string          `json:"locale,omitempty" maxLength:"35" doc:"language of text (BCP 47)"`
 }
 
 type paymentIDIn struct {
-	Payment wire.PaymentID `json:"payment" maxLength:"64"`
+	Payment wire.PaymentID `json:"payment" maxLength:"64" pattern:"^pay_[a-z0-9]+$"`
 }
 
 // identityOperations are the rows of users, passkeys, confirmations and evidence.
@@ -146,15 +144,8 @@ func confirmOperations(s *identity.Service) []Operation {
 			Summary: "Confirm a payment with a passkey",
 			Description: "Answers the payment: `confirming` after the first party, `captured` after the second. " +
 				"Sending the same nonce again gives the same answer and does nothing more."},
-			func(ctx context.Context, c wire.Caller, in confirmSubmitIn) (json.RawMessage, error) {
-				key := c.IdempotencyKey
-				if key == "" {
-					key = in.Idempotency
-				}
-				return s.Confirmations.Submit(ctx, c, identity.Submission{
-					Payment: in.Payment, Version: in.Version, Transcript: in.Transcript, Nonce: in.Nonce,
-					Assertion: in.Assertion, Idempotency: key, Text: in.Text, Locale: in.Locale,
-				})
+			func(ctx context.Context, c wire.Caller, in confirmSubmitIn) (payments.Payment, error) {
+				return confirmSubmit(ctx, s.Confirmations, c, in)
 			}),
 		Op(Row{Name: "evidence.get", Method: "GET", Path: "/v1/payments/{payment}/evidence", Scope: "payments",
 			Roles:   []wire.Role{wire.RoleUser, wire.RoleServer, wire.RoleOperator},
@@ -163,4 +154,16 @@ func confirmOperations(s *identity.Service) []Operation {
 				return s.Evidence.Bundle(ctx, c, in.Payment)
 			}),
 	}
+}
+
+func confirmSubmit(ctx context.Context, s *identity.Confirmations, c wire.Caller, in confirmSubmitIn) (p payments.Payment, err error) {
+	answer, err := s.Submit(ctx, c, identity.Submission{
+		Payment: in.Payment, Version: in.Version, Transcript: in.Transcript, SAS: in.SAS, Nonce: in.Nonce,
+		Assertion: in.Assertion, Idempotency: c.IdempotencyKey, Text: in.Text, Locale: in.Locale,
+	})
+	if err != nil {
+		return payments.Payment{}, err
+	}
+	err = json.Unmarshal(answer, &p)
+	return p, err
 }

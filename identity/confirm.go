@@ -43,7 +43,9 @@ type Confirmed struct {
 	Call       wire.CallID
 	Transcript string
 	Method     string
-	At         time.Time
+	// Key is the idempotency key of the submission.
+	Key string
+	At  time.Time
 }
 
 // Payments is what confirmations need of payments.
@@ -182,6 +184,7 @@ type Submission struct {
 	Payment     wire.PaymentID
 	Version     int64
 	Transcript  string // hex, as this device computed it
+	SAS         string // match, or none in a call through the server
 	Nonce       string
 	Assertion   json.RawMessage // PublicKeyCredential.toJSON()
 	Idempotency string

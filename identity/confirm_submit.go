@@ -41,9 +41,13 @@ func resultNames() []string {
 // What is checked, in order, and the error: ErrVersionStale, ErrPaymentState,
 // ErrConfirmExpired, ErrCallNotActive, ErrMediaNotAlive, ErrTranscriptMismatch
 // (or ErrNotEndToEnd), ErrAssertionInvalid, ErrPasskeyUnknown, ErrHoldExpired;
-// besides ErrUsersOnly, ErrNotParty, ErrKeyMissing and ErrKeyReused.
+// besides ErrUsersOnly, ErrNotParty, ErrKeyMissing and ErrKeyReused. After
+// ErrLedgerUnavailable nothing is known: send the same again.
 func (s *Confirmations) Submit(ctx context.Context, c wire.Caller, in Submission) (json.RawMessage, error) {
 	answer, repeated, err := s.submit(ctx, c, in)
+	if errors.Is(err, sqldb.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrLedgerUnavailable, err)
+	}
 	s.count(err, repeated)
 	return answer, err
 }
@@ -196,7 +200,18 @@ func (s *Confirmations) stillConfirmable(tx *sqldb.Tx, in Submission, n nonce) (
 	if call.ID != n.call || transcript != n.transcript || in.Transcript != n.transcript || method != n.method {
 		return Payment{}, ErrTranscriptMismatch
 	}
-	return p, nil
+	return p, claim(in.SAS, method)
+}
+
+// claim checks what is said about the words against what they are worth.
+func claim(sas, method string) error {
+	switch {
+	case method == MethodWords && sas != "match":
+		return fmt.Errorf("%w: the words must be compared", ErrTranscriptMismatch)
+	case method == MethodSFUNotE2E && sas != "none":
+		return fmt.Errorf("%w: words cannot match there", ErrNotEndToEnd)
+	}
+	return nil
 }
 
 // confirm uses up the nonce, moves the payment and writes the evidence.
@@ -207,7 +222,7 @@ func (s *Confirmations) confirm(tx *sqldb.Tx, c wire.Caller, in Submission, n no
 	}
 	answer, err := s.payments.ConfirmTx(tx, Confirmed{
 		Payment: p.ID, Version: n.version, Digest: n.digest, Party: c.User, Deadline: n.deadline,
-		Call: n.call, Transcript: n.transcript, Method: n.method, At: now,
+		Call: n.call, Transcript: n.transcript, Method: n.method, Key: in.Idempotency, At: now,
 	})
 	if err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ var (
 	ErrHoldExpired        = errors.New("the hold has expired")
 	ErrKeyMissing         = errors.New("the idempotency key is missing")
 	ErrKeyReused          = errors.New("the idempotency key was used for another confirmation")
+	ErrLedgerUnavailable  = errors.New("the confirmation could not be stored: send it again")
 	ErrSnapshot           = errors.New("the payment cannot be written canonically")
 )
 
