@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
-	"runtime"
 	"testing"
 	"time"
 
@@ -166,10 +165,12 @@ func roundTrip(t testing.TB, relay net.PacketConn, peer net.Addr, sent []byte) {
 func eventually(t testing.TB, done func() bool, otherwise string, args ...any) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf(otherwise, args...)
 		}
-		runtime.Gosched()
+		<-tick.C
 	}
 }
