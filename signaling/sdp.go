@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -175,15 +177,19 @@ func screenCandidate(data json.RawMessage, relayOnly bool) (json.RawMessage, boo
 		return nil, false, fmt.Errorf("%w: a candidate is a string, or an object's candidate", ErrSignal)
 	}
 	clean, pass, err := screenLine(line, relayOnly)
-	if err != nil || !pass || clean == line {
+	if err != nil || !pass || !relayOnly {
 		return data, pass, err
 	}
 	if object["candidate"], err = json.Marshal(clean); err != nil {
 		return nil, false, err
 	}
+	maps.DeleteFunc(object, func(name string, _ json.RawMessage) bool { return !slices.Contains(candidateFields, name) })
 	out, err := json.Marshal(object)
 	return out, true, err
 }
+
+// candidateFields are those of RTCIceCandidateInit. Others may repeat the address.
+var candidateFields = []string{"candidate", "sdpMid", "sdpMLineIndex", "usernameFragment"}
 
 func screenLine(line string, relayOnly bool) (clean string, pass bool, err error) {
 	body := strings.TrimPrefix(line, "a=")
