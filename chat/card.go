@@ -34,9 +34,6 @@ type scanner struct {
 	before string // letters and digits that touch the row's start on the left
 }
 
-// rowMax bounds the digits of a row that are looked at together.
-const rowMax = 256
-
 // next finds the next row of digits.
 func (sc *scanner) next() bool {
 	sc.digits, sc.groups, sc.before = sc.digits[:0], sc.groups[:0], ""
@@ -52,10 +49,6 @@ func (sc *scanner) next() bool {
 			if gap > 0 && group > 0 {
 				sc.groups = append(sc.groups, group)
 				group = 0
-			}
-			if len(sc.digits) == rowMax {
-				sc.end(group, start+i)
-				return true
 			}
 			gap = 0
 			group++
