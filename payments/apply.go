@@ -12,25 +12,49 @@ import (
 )
 
 // apply lets a command take effect: the next state, the postings and the event
-// in the caller's transaction. Nothing is written when nothing changes.
+// in the caller's transaction. Nothing is written when nothing changes. A
+// payment that becomes confirmed is captured at once. Events are numbered last,
+// after the ledger's rows: every transaction takes those two locks in this order.
 func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stored, error) {
-	r, err := at.Apply(c, now)
-	if err != nil || r.Change == "" {
-		return at, err
+	type news struct {
+		in     Intent
+		change string
 	}
-	next := r.Next
-	if next.Version != at.Version || next.Held > 0 && at.Held == 0 {
-		if err := s.seal(&next); err != nil {
+	var heard []news
+	for {
+		r, err := at.Apply(c, now)
+		if err != nil || r.Change == "" {
+			return at, err
+		}
+		if at, err = s.commit(tx, at, r, now); err != nil {
+			return at, err
+		}
+		heard = append(heard, news{at.Intent, r.Change})
+		if at.State != Confirmed {
+			break
+		}
+		c = Command{Do: DoCapture, By: Server}
+	}
+	for _, n := range heard {
+		if err := s.announce(tx, n.in, n.change, now); err != nil {
 			return at, err
 		}
 	}
-	if err := s.post(tx, next, at.rev+1, r.Effects, now); err != nil {
+	return at, nil
+}
+
+// commit writes the result of one command.
+func (s *Service) commit(tx *sqldb.Tx, at stored, r Result, now time.Time) (stored, error) {
+	next := stored{r.Next, at.rev + 1}
+	if next.Version != at.Version || next.Held > 0 && at.Held == 0 {
+		if err := s.seal(&next.Intent); err != nil {
+			return at, err
+		}
+	}
+	if err := s.post(tx, next.Intent, next.rev, r.Effects, now); err != nil {
 		return at, err
 	}
-	if err := update(tx, next, at.rev); err != nil {
-		return at, err
-	}
-	return stored{next, at.rev + 1}, s.announce(tx, next, r.Change, now)
+	return next, update(tx, next.Intent, at.rev)
 }
 
 // seal computes what the parties agree on in this version. It expires with the

@@ -74,11 +74,6 @@ func (s *Service) ConfirmTx(tx *sqldb.Tx, c Confirmation) (Payment, error) {
 	if err != nil {
 		return Payment{}, err
 	}
-	if at.State == Confirmed {
-		if at, err = s.apply(tx, at, Command{Do: DoCapture, By: Server}, now); err != nil {
-			return Payment{}, err
-		}
-	}
 	p := view(at.Intent)
 	return p, saveKey(tx, c.By, c.request(), keyDone, p, now)
 }

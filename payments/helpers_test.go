@@ -116,7 +116,10 @@ func (w *world) confirm(by payments.Actor, p payments.Payment, transcript string
 }
 
 // available returns what a user can spend.
-func (w *world) available(user string) int64 { w.t.Helper(); return w.posted("user:" + user + ":available") }
+func (w *world) available(user string) int64 {
+	w.t.Helper()
+	return w.posted("user:" + user + ":available")
+}
 
 // posted returns an account's balance, 0 when there is no such account.
 func (w *world) posted(account string) int64 {
