@@ -9,8 +9,8 @@ import (
 	"parley/wire"
 )
 
-// conversationIn names a conversation.
-type conversationIn struct {
+// ConversationIn names a conversation.
+type ConversationIn struct {
 	Conversation wire.ConversationID `json:"conversation" minLength:"1" maxLength:"80" doc:"conv_… or self_…" example:"conv_06f3k2p8w4c9g5h1j7m2n6q8rs"`
 }
 
@@ -33,17 +33,17 @@ type conversationsOut struct {
 }
 
 type conversationsUpdateIn struct {
-	conversationIn
+	ConversationIn
 	Title string `json:"title" maxLength:"80"`
 }
 
-type memberIn struct {
-	conversationIn
+type MemberIn struct {
+	ConversationIn
 	User wire.UserID `json:"user" minLength:"1" maxLength:"64"`
 }
 
 type entriesIn struct {
-	conversationIn
+	ConversationIn
 	After  *int64 `json:"after,omitempty" minimum:"0" doc:"entries after this number, oldest first"`
 	Before *int64 `json:"before,omitempty" minimum:"1" doc:"the last entries before this number; with after, the end of the range"`
 	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"500" doc:"default 50"`
@@ -56,30 +56,30 @@ type entriesOut struct {
 }
 
 type messageSendIn struct {
-	conversationIn
+	ConversationIn
 	ClientID string         `json:"client_id" minLength:"1" maxLength:"64" doc:"made once per message and repeated on resends: same id, same answer, no second message" example:"c-01"`
 	Text     string         `json:"text" minLength:"1" maxLength:"4000" example:"Shall we do it now?"`
 	ReplyTo  wire.MessageID `json:"reply_to,omitempty" maxLength:"80" doc:"a message of this conversation"`
 }
 
-type messageIn struct {
-	conversationIn
+type MessageIn struct {
+	ConversationIn
 	Message wire.MessageID `json:"message" minLength:"1" maxLength:"80" doc:"msg_…"`
 }
 
 type messageEditIn struct {
-	messageIn
+	MessageIn
 	Text string `json:"text" minLength:"1" maxLength:"4000"`
 }
 
 type receiptsMarkIn struct {
-	conversationIn
+	ConversationIn
 	Delivered int64 `json:"delivered,omitempty" minimum:"0" doc:"number of the last entry that reached this device"`
 	Read      int64 `json:"read,omitempty" minimum:"0" doc:"number of the last entry that was read; counts as delivered too"`
 }
 
 type typingIn struct {
-	conversationIn
+	ConversationIn
 	Typing bool `json:"typing"`
 }
 
@@ -120,7 +120,7 @@ func conversationOperations(s *chat.Service) []Operation {
 			}),
 		Op(Row{Name: "conversations.get", Method: http.MethodGet, Path: "/v1/conversations/{conversation}", Scope: scope, Roles: readers,
 			Summary: "Get a conversation"},
-			func(ctx context.Context, c wire.Caller, in conversationIn) (chat.Conversation, error) {
+			func(ctx context.Context, c wire.Caller, in ConversationIn) (chat.Conversation, error) {
 				return s.Get(ctx, c, in.Conversation)
 			}),
 		Op(Row{Name: "conversations.update", Method: http.MethodPatch, Path: "/v1/conversations/{conversation}", Scope: scope,
@@ -130,13 +130,13 @@ func conversationOperations(s *chat.Service) []Operation {
 			}),
 		Op(Row{Name: "members.add", Method: http.MethodPost, Path: "/v1/conversations/{conversation}/members", Scope: scope,
 			Summary: "Add a member", Description: "Owners only. The newcomer can read the whole log."},
-			func(ctx context.Context, c wire.Caller, in memberIn) (chat.Conversation, error) {
+			func(ctx context.Context, c wire.Caller, in MemberIn) (chat.Conversation, error) {
 				return s.AddMember(ctx, c, in.Conversation, in.User)
 			}),
 		Op(Row{Name: "members.remove", Method: http.MethodDelete, Path: "/v1/conversations/{conversation}/members/{user}", Scope: scope,
 			Summary:     "Remove a member or leave",
 			Description: "Anybody may leave; owners may remove others. When the last owner goes, the member who joined first becomes owner."},
-			func(ctx context.Context, c wire.Caller, in memberIn) (None, error) {
+			func(ctx context.Context, c wire.Caller, in MemberIn) (None, error) {
 				return None{}, s.RemoveMember(ctx, c, in.Conversation, in.User)
 			}),
 	}
@@ -166,7 +166,7 @@ func messageOperations(s *chat.Service) []Operation {
 			}),
 		Op(Row{Name: "messages.delete", Method: http.MethodDelete, Path: "/v1/conversations/{conversation}/messages/{message}", Scope: scope,
 			Summary: "Delete one's message", Description: "Its text goes from all of its log entries; the entries stay. A server key may delete anybody's."},
-			func(ctx context.Context, c wire.Caller, in messageIn) (wire.Event, error) {
+			func(ctx context.Context, c wire.Caller, in MessageIn) (wire.Event, error) {
 				return s.Delete(ctx, c, in.Conversation, in.Message)
 			}),
 		Op(Row{Name: "receipts.mark", Method: http.MethodPost, Path: "/v1/conversations/{conversation}/receipts", Scope: scope,

@@ -49,15 +49,15 @@ func (t *Table) MountDocs(mux *http.ServeMux) error {
 	})
 	mux.HandleFunc("GET /problems/{code}", func(w http.ResponseWriter, r *http.Request) {
 		code := r.PathValue("code")
-		text, ok := problemDocs[code]
+		text, ok := t.texts[code]
 		if !ok {
-			t.render(w, http.StatusNotFound, docsData{Version: t.cfg.Version, Problems: allProblems()})
+			t.render(w, http.StatusNotFound, docsData{Version: t.cfg.Version, Problems: t.problems()})
 			return
 		}
 		t.render(w, http.StatusOK, docsData{Version: t.cfg.Version, Problem: &problemPage{Code: code, Text: text}})
 	})
 	mux.HandleFunc("GET /problems/{$}", func(w http.ResponseWriter, _ *http.Request) {
-		t.render(w, http.StatusOK, docsData{Version: t.cfg.Version, Problems: allProblems()})
+		t.render(w, http.StatusOK, docsData{Version: t.cfg.Version, Problems: t.problems()})
 	})
 	return nil
 }
@@ -71,9 +71,9 @@ func (t *Table) render(w http.ResponseWriter, status int, data docsData) {
 	}
 }
 
-func allProblems() []problemPage {
-	pages := make([]problemPage, 0, len(problemDocs))
-	for code, text := range problemDocs {
+func (t *Table) problems() []problemPage {
+	pages := make([]problemPage, 0, len(t.texts))
+	for code, text := range t.texts {
 		pages = append(pages, problemPage{Code: code, Text: text})
 	}
 	slices.SortFunc(pages, func(a, b problemPage) int { return strings.Compare(a.Code, b.Code) })

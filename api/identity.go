@@ -67,14 +67,14 @@ type confirmOpenIn struct {
 }
 
 type confirmSubmitIn struct {
-	Payment     wire.PaymentID  `json:"payment" maxLength:"64" pattern:"^pay_[a-z0-9]+$"`
-	Version     int64           `json:"version" minimum:"1"`
-	Transcript  string          `json:"transcript" minLength:"64" maxLength:"64" pattern:"^[0-9a-f]{64}$" doc:"as this device computed it from the call's keys; in a call through the server, as confirmations.open gave it"`
-	SAS         string          `json:"sas" enum:"match,none" doc:"match: the person heard the same words as on the screen; none: the call goes through the server and has no words that prove anything"`
-	Nonce       string          `json:"nonce" minLength:"43" maxLength:"43" pattern:"^[A-Za-z0-9_-]{43}$" doc:"from confirmations.open"`
-	Assertion   json.RawMessage `json:"assertion" doc:"the PublicKeyCredential as its toJSON() gives it"`
-	Text        string          `json:"text,omitempty" maxLength:"500" doc:"what the screen said, if not the text of confirmations.open; it is kept as evidence"`
-	Locale      string          `json:"locale,omitempty" maxLength:"35" doc:"language of text (BCP 47)"`
+	Payment    wire.PaymentID  `json:"payment" maxLength:"64" pattern:"^pay_[a-z0-9]+$"`
+	Version    int64           `json:"version" minimum:"1"`
+	Transcript string          `json:"transcript" minLength:"64" maxLength:"64" pattern:"^[0-9a-f]{64}$" doc:"as this device computed it from the call's keys; in a call through the server, as confirmations.open gave it"`
+	SAS        string          `json:"sas" enum:"match,none" doc:"match: the person heard the same words as on the screen; none: the call goes through the server and has no words that prove anything"`
+	Nonce      string          `json:"nonce" minLength:"43" maxLength:"43" pattern:"^[A-Za-z0-9_-]{43}$" doc:"from confirmations.open"`
+	Assertion  json.RawMessage `json:"assertion" doc:"the PublicKeyCredential as its toJSON() gives it"`
+	Text       string          `json:"text,omitempty" maxLength:"500" doc:"what the screen said, if not the text of confirmations.open; it is kept as evidence"`
+	Locale     string          `json:"locale,omitempty" maxLength:"35" doc:"language of text (BCP 47)"`
 }
 
 type paymentIDIn struct {

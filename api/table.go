@@ -26,6 +26,7 @@ type Table struct {
 	order    []*entry
 	rules    []Rule
 	registry huma.Registry
+	texts    map[string]string // of problem codes
 }
 
 // Config of a Table.
@@ -38,6 +39,8 @@ type Config struct {
 	Timeout time.Duration
 	// Log receives what problems hide. nil discards.
 	Log *slog.Logger
+	// Problems explains codes that others make, such as the hub's; see problemDocs for our own.
+	Problems map[string]string
 	// OnProblem, if set, hears of every problem that leaves.
 	OnProblem func(operation string, p *wire.Problem)
 }
@@ -60,14 +63,19 @@ func New(cfg Config, ops []Operation, rules []Rule) (*Table, error) {
 	t := &Table{
 		cfg: cfg, ops: map[string]*entry{}, rules: rules,
 		registry: huma.NewMapRegistry("#/components/schemas/", schemaNamer()),
+		texts:    maps.Clone(cfg.Problems),
 	}
+	if t.texts == nil {
+		t.texts = map[string]string{}
+	}
+	maps.Copy(t.texts, problemDocs)
 	for _, op := range ops {
 		if err := t.add(op); err != nil {
 			return nil, fmt.Errorf("api: %s: %w", op.Name, err)
 		}
 	}
 	for _, r := range rules {
-		if _, ok := problemDocs[r.Code]; !ok {
+		if _, ok := t.texts[r.Code]; !ok {
 			return nil, fmt.Errorf("api: problem code %q has no text in problemDocs", r.Code)
 		}
 	}

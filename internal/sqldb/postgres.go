@@ -41,6 +41,8 @@ func (e *postgresEngine) run(ctx context.Context) error {
 	return nil
 }
 
+func (e *postgresEngine) close() error { return e.db.Close() }
+
 func (e *postgresEngine) update(ctx context.Context, fn func(*Tx) error) error {
 	var err error
 	for range postgresTries {

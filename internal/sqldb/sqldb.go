@@ -57,6 +57,7 @@ type DB struct {
 type engine interface {
 	update(ctx context.Context, fn func(*Tx) error) error
 	run(ctx context.Context) error
+	close() error
 }
 
 // Open connects and checks the connection. Call Run to serve Updates.
@@ -83,8 +84,8 @@ func (db *DB) Dialect() Dialect { return db.dialect }
 // and returns after everything it started has ended.
 func (db *DB) Run(ctx context.Context) error { return db.engine.run(ctx) }
 
-// Close releases the connections. Call it after Run has returned.
-func (db *DB) Close() error { return db.readers.Close() }
+// Close releases the connections. Call it after Run has returned, or instead of Run.
+func (db *DB) Close() error { return errors.Join(db.readers.Close(), db.engine.close()) }
 
 // Update runs fn in a transaction and returns after it is durable, or with
 // fn's error after undoing what fn did. fn must have no effect outside the

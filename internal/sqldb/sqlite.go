@@ -134,8 +134,10 @@ func (w *sqliteWriter) run(ctx context.Context) error {
 	close(w.groups)
 	<-announced
 	close(w.stopped)
-	return errors.Join(cached.close(), conn.Close(), w.db.Close())
+	return errors.Join(cached.close(), conn.Close())
 }
+
+func (w *sqliteWriter) close() error { return w.db.Close() }
 
 // serve commits groups until ctx ends and the queue is empty.
 func (w *sqliteWriter) serve(ctx context.Context, conn *stmtCache) {

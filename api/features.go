@@ -1,0 +1,34 @@
+package api
+
+import (
+	"slices"
+
+	"parley/chat"
+	"parley/hub/presence"
+	"parley/identity"
+	"parley/payments"
+	"parley/signaling"
+)
+
+// Features are the services behind the table. All but Operator are needed.
+type Features struct {
+	Chat     *chat.Service
+	Presence presence.Board
+	Calls    *signaling.Service
+	Payments *payments.Service
+	Identity *identity.Service
+	Operator Operator
+}
+
+// Operations are the rows of all features, in the order of the reference.
+func (f Features) Operations() []Operation {
+	return slices.Concat(
+		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
+		paymentOperations(f.Payments), callsOperations(f.Calls), operatorOperations(f.Operator),
+	)
+}
+
+// Rules are the rules of all features.
+func Rules() []Rule {
+	return slices.Concat(identityRules, chatRules, paymentRules, callsRules)
+}

@@ -1,0 +1,371 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"parley/api"
+	"parley/chat"
+	"parley/hub"
+	"parley/hub/broker"
+	"parley/hub/presence"
+	"parley/identity"
+	"parley/internal/auth"
+	"parley/internal/config"
+	"parley/internal/obs"
+	"parley/internal/sqldb"
+	"parley/media"
+	"parley/payments"
+	"parley/payments/ledger"
+	"parley/payments/outbox"
+	"parley/signaling"
+	"parley/turn"
+	"parley/web"
+	"parley/wire"
+)
+
+// parts are what a node is made of.
+type parts struct {
+	log      *slog.Logger
+	registry *prometheus.Registry
+	recent   obs.Recent
+	started  time.Time
+	draining atomic.Bool
+
+	db       *sqldb.DB
+	broker   *broker.Memory
+	hub      *hub.Hub
+	verifier *auth.Verifier
+	chat     *chat.Service
+	board    *presence.Memory
+	payments *payments.Service
+	relay    *outbox.Relay
+	calls    *signaling.Service
+	identity *identity.Service
+	cards    *identity.Cards
+	turn     *turn.Server // nil: off
+	sfu      *media.SFU   // nil: off
+	rooms    *roomEvents
+	sessions *sessions
+	door     *door
+	table    *api.Table
+	node     *Node
+}
+
+// schemas are the migrations of all features, by owner.
+var schemas = []struct {
+	owner string
+	files fs.FS
+}{
+	{"auth", auth.Schema()},
+	{"identity", identity.Schema()},
+	{"chat", chat.Schema()},
+	{"ledger", ledger.Schema()},
+	{"outbox", outbox.Schema()},
+	{"payments", payments.Schema()},
+	{"signaling", signaling.Schema()},
+}
+
+// build opens the database and makes every part; nothing runs yet.
+func build(ctx context.Context, n *Node) (_ *parts, err error) {
+	p := &parts{log: n.log, registry: obs.NewRegistry(), node: n, started: n.clock.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.db, err = openDatabase(ctx, n.opts.Config.Database.URL); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(*Node) error{p.buildSockets, p.buildAuth, p.buildMoney, p.buildMedia, p.buildCalls, p.buildIdentity, p.buildTable} {
+		if err := step(n); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func openDatabase(ctx context.Context, url string) (*sqldb.DB, error) {
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: url})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range schemas {
+		if err := db.Migrate(ctx, s.owner, s.files); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, nil
+}
+
+func (p *parts) buildSockets(n *Node) error {
+	p.broker = broker.NewMemory(broker.MemoryConfig{Metrics: p.registry})
+	p.door = &door{}
+	p.sessions = &sessions{log: n.log}
+	cfg := n.opts.Config
+	p.hub = hub.New(hub.Config{
+		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat,
+		Observers: []hub.Observer{p.sessions}, Clock: n.clock, Metrics: p.registry, Log: n.log,
+	}, p.door, p.broker)
+	p.sessions.hub = p.hub
+	return nil
+}
+
+func (p *parts) buildAuth(n *Node) (err error) {
+	cfg := n.opts.Config.Auth
+	issuers, err := issuersOf(cfg)
+	if err != nil {
+		return err
+	}
+	p.verifier, err = auth.New(p.db, n.clock, auth.Config{
+		Secret: []byte(cfg.Secret), Audience: cfg.Audience, Issuers: issuers, ServerKeys: cfg.ServerKeys,
+		OnRevoke: p.revoked, Log: n.log, Metrics: p.registry,
+	})
+	return err
+}
+
+// issuersOf reads auth.jwks: each "issuer=URL", with an optional ",alg=" on the issuer ("issuer;RS256=URL").
+func issuersOf(cfg config.Auth) ([]auth.Issuer, error) {
+	issuers := make([]auth.Issuer, 0, len(cfg.JWKS))
+	for _, entry := range cfg.JWKS {
+		name, url, ok := strings.Cut(entry, "=")
+		if !ok {
+			return nil, fmt.Errorf("auth.jwks: %q is not issuer=URL", entry)
+		}
+		name, alg, ok := strings.Cut(name, ";")
+		if !ok {
+			alg = "ES256"
+		}
+		issuers = append(issuers, auth.Issuer{Name: name, Alg: alg, JWKS: url, Audience: cfg.Audience})
+	}
+	return issuers, nil
+}
+
+// revoked signs the sockets out that a revocation covers.
+func (p *parts) revoked(r auth.Revocation) {
+	err := p.hub.Revoke(context.Background(), hub.Revocation{User: r.User, Device: r.Device, Token: r.TokenID, Before: r.Since})
+	if err != nil {
+		p.log.Warn("sockets not signed out", "err", err)
+	}
+}
+
+// buildMoney makes users, conversations and payments, and the relay between them.
+func (p *parts) buildMoney(n *Node) (err error) {
+	related := &relations{}
+	users := identity.NewDirectory(p.db, n.clock, identity.DirectoryConfig{Relations: related})
+	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Log: n.log, Metrics: p.registry})
+	p.relay = outbox.NewRelay(p.db, n.clock, outbox.Config{Log: n.log, Metrics: p.registry})
+	p.relay.InTx("conversations", cards{p.chat}.deliver)
+	cfg := n.opts.Config.Payments
+	var rail payments.Rail
+	if cfg.Sandbox {
+		rail = payments.Sandbox{}
+	}
+	p.payments, err = payments.New(
+		payments.Config{FeeBasisPoints: int64(cfg.FeeBasisPoints), HoldFor: cfg.HoldTime, ConfirmFor: cfg.ConfirmTime},
+		payments.Deps{
+			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat},
+			Rail: rail, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
+		})
+	related.chat, related.payments = p.chat, p.payments
+	p.identity = &identity.Service{Directory: users}
+	p.board = presence.NewMemory(presence.Config{}, presence.Deps{
+		Clock: n.clock, Publisher: p.hub, Peers: p.chat, Seen: p.chat, Log: n.log, Metrics: p.registry,
+	})
+	return err
+}
+
+func (p *parts) buildMedia(n *Node) (err error) {
+	p.rooms = newRoomEvents(p.registry, n.log)
+	if cfg := n.opts.Config.Media; cfg.Enabled {
+		p.sfu, err = media.New(media.Config{Addr: cfg.UDP, Announce: cfg.Announce},
+			media.Deps{Observer: p.rooms, Clock: n.clock, Logger: n.log, Metrics: p.registry})
+		if err != nil {
+			return err
+		}
+	}
+	if n.opts.Config.TURN.Enabled {
+		cfg, err := turnConfig(n)
+		if err != nil {
+			return err
+		}
+		p.turn, err = turn.New(cfg, p.registry, n.log)
+		return err
+	}
+	return nil
+}
+
+// turnConfig is the relay's configuration; a TLS address without a certificate
+// gets a self-signed one, which browsers refuse unless told otherwise.
+func turnConfig(n *Node) (turn.Config, error) {
+	cfg := n.opts.Config.TURN
+	c := turn.Config{
+		UDPAddr: orOff(cfg.UDP), TCPAddr: orOff(cfg.TCP), TLSAddr: orOff(cfg.TLS), CertFile: cfg.CertFile, KeyFile: cfg.KeyFile,
+		SelfSigned: cfg.TLS != "" && cfg.CertFile == "", Host: cfg.Host, Secret: cfg.Secret,
+		RelayPorts: [2]uint16{uint16(cfg.PortMin), uint16(cfg.PortMax)}, Clock: n.clock, //nolint:gosec // checked below
+	}
+	if cfg.PortMin < 1 || cfg.PortMax > 65535 || cfg.PortMin > cfg.PortMax {
+		return c, fmt.Errorf("turn.port_min %d and turn.port_max %d: want a range within 1 to 65535", cfg.PortMin, cfg.PortMax)
+	}
+	if c.Host == "" {
+		c.Host = hostOf(n.baseURL)
+	}
+	var err error
+	if cfg.RelayIP != "" {
+		if c.RelayIP, err = netip.ParseAddr(cfg.RelayIP); err != nil {
+			return c, fmt.Errorf("turn.relay_ip: %w", err)
+		}
+	}
+	for _, text := range cfg.AllowPeer {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return c, fmt.Errorf("turn.allow_peers: %w", err)
+		}
+		c.AllowPeers = append(c.AllowPeers, prefix)
+	}
+	return c, nil
+}
+
+func orOff(addr string) string {
+	if addr == "" {
+		return turn.Off
+	}
+	return addr
+}
+
+func (p *parts) buildCalls(n *Node) error {
+	deps := signaling.Deps{
+		DB: p.db, Publisher: p.hub, Log: p.chat, Relations: &relations{chat: p.chat, payments: p.payments},
+		Rooms: callRooms{p.chat}, Payments: callPayments{p.payments},
+		Presence: inCall{p.board, n.log}, Clock: n.clock, Logger: n.log, Metrics: p.registry,
+	}
+	p.cards = identity.NewCards(p.db, n.clock, p.identity.Directory, cardFacts{p.payments}, identity.CardConfig{Issuer: n.baseURL})
+	deps.Cards = callCards{p.cards}
+	if p.turn != nil {
+		deps.ICE = iceServers{p.turn}
+	}
+	if p.sfu != nil {
+		prompts, err := loadPrompts()
+		if err != nil {
+			return err
+		}
+		deps.SFU = &rooms{sfu: p.sfu, prompts: prompts, turn: p.turn}
+	}
+	p.calls = signaling.New(deps, signaling.Config{})
+	p.rooms.calls, p.sessions.calls, p.sessions.board = p.calls, p.calls, p.board
+	return nil
+}
+
+func (p *parts) buildIdentity(n *Node) (err error) {
+	cfg := n.opts.Config.Passkeys
+	if cfg.RPID == "" {
+		cfg.RPID = hostOf(n.baseURL)
+	}
+	if len(cfg.Origins) == 0 {
+		cfg.Origins = []string{n.baseURL}
+	}
+	users := p.identity.Directory
+	p.identity.Passkeys, err = identity.NewPasskeys(p.db, n.clock, users, identity.PasskeyConfig{RPID: cfg.RPID, RPName: cfg.RPName, Origins: cfg.Origins})
+	if err != nil {
+		return err
+	}
+	p.identity.Evidence = identity.NewEvidence(p.db, n.clock, &records{db: p.db, payments: p.payments, calls: p.calls})
+	p.identity.Confirmations, err = identity.NewConfirmations(identity.ConfirmDeps{
+		DB: p.db, Clock: n.clock, Passkeys: p.identity.Passkeys, Evidence: p.identity.Evidence,
+		Payments: confirmPayments{p.payments}, Calls: confirmCalls{p.calls}, Publisher: p.hub,
+	}, identity.ConfirmConfig{For: n.opts.Config.Payments.ConfirmTime, Log: n.log, Metrics: p.registry})
+	return err
+}
+
+func (p *parts) buildTable(n *Node) (err error) {
+	p.table, err = newTable(api.Config{
+		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(),
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Identity: p.identity, Operator: p})
+	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table}
+	return err
+}
+
+func newTable(cfg api.Config, f api.Features) (*api.Table, error) {
+	return api.New(cfg, f.Operations(), api.Rules())
+}
+
+// OpenAPI is the document of this binary's operations, without a node.
+func OpenAPI() ([]byte, error) {
+	table, err := newTable(api.Config{Version: "1"}, api.Features{Identity: &identity.Service{}})
+	if err != nil {
+		return nil, err
+	}
+	return table.OpenAPIJSON()
+}
+
+// remember keeps a problem for the console; ordinary refusals of clients count too.
+func (p *parts) remember(operation string, problem *wire.Problem) {
+	p.recent.Add(obs.Problem{
+		Time: p.node.clock.Now(), Code: problem.Code, Status: problem.Status, Operation: operation, RequestID: problem.RequestID,
+	})
+}
+
+// features runs what sweeps and relays.
+func (p *parts) features(ctx context.Context) error {
+	var g errgroup.Group
+	for _, run := range []func(context.Context) error{
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.calls.Run, p.board.Run, p.sessions.Run, p.rooms.Run,
+		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
+	} {
+		g.Go(func() error { return run(ctx) })
+	}
+	return g.Wait()
+}
+
+// media runs the SFU and the relay, where they are on.
+func (n *Node) media(ctx context.Context) error {
+	var g errgroup.Group
+	if n.parts.sfu != nil {
+		g.Go(func() error { return n.parts.sfu.Run(ctx) })
+	}
+	if n.parts.turn != nil {
+		g.Go(func() error { return n.parts.turn.Run(ctx) })
+	}
+	g.Go(func() error { <-ctx.Done(); return nil })
+	return g.Wait()
+}
+
+// close releases what build opened, after or without Run.
+func (p *parts) close() error {
+	if p.db == nil {
+		return nil
+	}
+	return p.db.Close()
+}
+
+// handler is everything the node answers over HTTP.
+func (p *parts) handler(cfg config.Config) (http.Handler, error) {
+	mux := http.NewServeMux()
+	p.table.Mount(mux, p.door)
+	if err := p.table.MountDocs(mux); err != nil {
+		return nil, err
+	}
+	mux.Handle("GET /v1/socket", p.hub)
+	mux.Handle("GET /.well-known/jwks.json", p.cards)
+	mux.HandleFunc("GET /v1/words/en.json", serveWords)
+	mux.Handle("GET /metrics", obs.MetricsHandler(p.registry))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }) // the prober may have gone
+	mux.HandleFunc("GET /readyz", p.ready)
+	pages := web.Handler()
+	for _, path := range []string{"/demo/", "/console/", "/sdk/"} {
+		mux.Handle("GET "+path, pages)
+	}
+	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
+	return withOrigins(mux, cfg.HTTP.Origins), nil
+}

@@ -1,0 +1,199 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/hub/presence"
+	"parley/media"
+	"parley/media/opus"
+	"parley/signaling"
+	"parley/turn"
+	"parley/wire"
+)
+
+// iceServers hands out the bundled relay (signaling.ICE).
+type iceServers struct {
+	turn *turn.Server
+}
+
+// credentialLife is how long a relay credential lasts: clients in a call ask
+// for fresh ones, a device that is gone keeps nothing for long.
+const credentialLife = 10 * time.Minute
+
+// Servers implements signaling.ICE.
+func (i iceServers) Servers(call wire.CallID, user wire.UserID, _ bool) []signaling.ICEServer {
+	username, credential := i.turn.Credentials(string(call), string(user), credentialLife)
+	return []signaling.ICEServer{{URLs: i.turn.ICEURLs(), Username: username, Credential: credential}}
+}
+
+// rooms is the SFU as calls see it (signaling.Room), with the prompts it can play.
+type rooms struct {
+	sfu     *media.SFU
+	prompts map[string]opus.Prompt
+	turn    *turn.Server // nil: no relay to close with the call
+}
+
+// loadPrompts encodes the built-in prompts; without Opus there are none.
+func loadPrompts() (map[string]opus.Prompt, error) {
+	if !opus.Available {
+		return nil, nil
+	}
+	joined, err := opus.NewPrompt("joined", opus.Joined())
+	if err != nil {
+		return nil, fmt.Errorf("app: prompt: %w", err)
+	}
+	return map[string]opus.Prompt{joined.Name: joined}, nil
+}
+
+// Join implements signaling.Room.
+func (r *rooms) Join(ctx context.Context, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (string, []signaling.Slot, error) {
+	answer, slots, err := r.sfu.Join(ctx, call, media.Participant{User: user, Device: device}, sdp)
+	switch {
+	case errors.Is(err, media.ErrOffer):
+		return "", nil, &wire.Problem{Code: "sdp_invalid", Status: 422, Title: "The offer cannot be used", Detail: err.Error() + "."}
+	case errors.Is(err, media.ErrRoomFull):
+		return "", nil, &wire.Problem{Code: "room_full", Status: 409, Title: "The call is full", Detail: "A call has at most 13 people."}
+	}
+	return answer, convertSlots(slots), err
+}
+
+func convertSlots(slots []media.Slot) []signaling.Slot {
+	list := make([]signaling.Slot, len(slots))
+	for i, s := range slots {
+		list[i] = signaling.Slot{Mid: s.MID, User: s.User}
+	}
+	return list
+}
+
+// Leave implements signaling.Room.
+func (r *rooms) Leave(call wire.CallID, user wire.UserID, device wire.DeviceID) {
+	_ = r.sfu.Leave(call, media.Participant{User: user, Device: device}) // gone already is as good
+}
+
+// Close implements signaling.Room; the call's relay allocations end with it.
+func (r *rooms) Close(call wire.CallID) {
+	r.sfu.Close(call)
+	if r.turn != nil {
+		r.turn.Revoke(string(call))
+	}
+}
+
+// Mute implements signaling.Room for whichever device of user is in the room.
+func (r *rooms) Mute(call wire.CallID, user wire.UserID, muted bool) {
+	for _, room := range r.sfu.Rooms() {
+		if room.Room != call {
+			continue
+		}
+		for _, p := range room.Participants {
+			if p.User == user {
+				_ = r.sfu.Mute(call, p.Participant, muted) // left meanwhile is as good
+			}
+		}
+	}
+}
+
+// Play implements signaling.Room.
+func (r *rooms) Play(ctx context.Context, call wire.CallID, prompt string) error {
+	p, ok := r.prompts[prompt]
+	if !ok {
+		return &wire.Problem{Code: "prompt_unknown", Status: 404, Title: "No such prompt", Detail: fmt.Sprintf("There is no prompt %q.", prompt)}
+	}
+	err := r.sfu.Play(ctx, call, p.Frames)
+	if errors.Is(err, media.ErrUnknownRoom) {
+		return &wire.Problem{Code: "call_state", Status: 409, Title: "Nobody is in the room", Detail: "Nobody has joined the call's room yet."}
+	}
+	return err
+}
+
+// roomEvents carries what the SFU observes to the calls (media.Observer). The
+// SFU must not wait, so events queue; at the bound they are dropped and counted.
+type roomEvents struct {
+	calls   *signaling.Service // set before Run
+	queue   chan func(ctx context.Context) error
+	dropped prometheus.Counter
+	log     *slog.Logger
+}
+
+// roomEventsMax bounds the SFU events that wait to be handled.
+const roomEventsMax = 4096
+
+func newRoomEvents(reg prometheus.Registerer, log *slog.Logger) *roomEvents {
+	e := &roomEvents{
+		queue: make(chan func(context.Context) error, roomEventsMax), log: log,
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_room_events_dropped_total", Help: "SFU events dropped because too many waited."}),
+	}
+	reg.MustRegister(e.dropped)
+	return e
+}
+
+// Run handles events until ctx ends.
+func (e *roomEvents) Run(ctx context.Context) error {
+	for {
+		select {
+		case handle := <-e.queue:
+			if err := handle(ctx); err != nil && ctx.Err() == nil {
+				e.log.Debug("room event not handled", "err", err)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (e *roomEvents) put(handle func(context.Context) error) {
+	select {
+	case e.queue <- handle:
+	default:
+		e.dropped.Inc()
+	}
+}
+
+// Slots implements media.Observer.
+func (e *roomEvents) Slots(room wire.CallID, who media.Participant, slots []media.Slot) {
+	e.put(func(ctx context.Context) error {
+		return e.calls.SFUSlots(ctx, room, signaling.Endpoint{User: who.User, Device: who.Device}, convertSlots(slots))
+	})
+}
+
+// Speakers implements media.Observer.
+func (e *roomEvents) Speakers(room wire.CallID, users []wire.UserID) {
+	e.put(func(ctx context.Context) error { return e.calls.SFUSpeakers(ctx, room, users) })
+}
+
+// Connected implements media.Observer.
+func (e *roomEvents) Connected(room wire.CallID, who media.Participant) {
+	e.alive(room, who, true)
+}
+
+// Disconnected implements media.Observer.
+func (e *roomEvents) Disconnected(room wire.CallID, who media.Participant) {
+	e.alive(room, who, false)
+}
+
+// Alive implements media.Observer.
+func (e *roomEvents) Alive(room wire.CallID, who media.Participant, _ time.Time) {
+	e.alive(room, who, true)
+}
+
+func (e *roomEvents) alive(room wire.CallID, who media.Participant, alive bool) {
+	e.put(func(ctx context.Context) error { return e.calls.SFUAlive(ctx, room, who.User, alive) })
+}
+
+// inCall shows on a person's presence that they are in a call (signaling.Presence).
+type inCall struct {
+	board presence.Board
+	log   *slog.Logger
+}
+
+// SetInCall implements signaling.Presence.
+func (p inCall) SetInCall(user wire.UserID, in bool) {
+	if err := p.board.SetInCall(context.Background(), user, in); err != nil {
+		p.log.Warn("presence not set", "err", err)
+	}
+}

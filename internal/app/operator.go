@@ -1,0 +1,80 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+
+	"parley/api"
+	"parley/hub"
+	"parley/internal/sqldb"
+	"parley/payments"
+	"parley/payments/ledger"
+	"parley/signaling"
+	"parley/wire"
+)
+
+// shownMax bounds each list of an overview.
+const shownMax = 100
+
+// Overview implements api.Operator.
+func (p *parts) Overview(ctx context.Context) (api.Overview, error) {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	o := api.Overview{
+		Node: api.NodeInfo{
+			Version: Version, UptimeS: p.node.clock.Now().Sub(p.started).Seconds(),
+			Goroutines: runtime.NumGoroutine(), HeapBytes: mem.HeapAlloc, Database: string(p.db.Dialect()),
+		},
+		Problems: p.recent.List(),
+	}
+	open := p.hub.Sessions()
+	o.Sockets = sockets(open)
+	var err error
+	if o.Calls, _, err = p.calls.List(ctx, wire.Caller{Role: wire.RoleOperator}, signaling.Filter{Limit: shownMax}); err != nil {
+		return o, err
+	}
+	if o.Payments, _, err = p.payments.List(ctx, payments.Actor{Server: true}, payments.Filter{Limit: shownMax}); err != nil {
+		return o, err
+	}
+	if o.Accounts, err = p.accounts(ctx); err != nil {
+		return o, err
+	}
+	o.Counters = map[string]int64{"sockets": int64(len(open)), "problems": int64(len(o.Problems))}
+	if p.sfu != nil {
+		o.Counters["rooms"] = int64(len(p.sfu.Rooms()))
+	}
+	if p.turn != nil {
+		o.Counters["relay_allocations"] = int64(p.turn.Allocations())
+	}
+	return o, nil
+}
+
+func sockets(open []hub.Info) []api.SocketInfo {
+	slices.SortFunc(open, func(a, b hub.Info) int { return cmp.Or(b.Opened.Compare(a.Opened), cmp.Compare(a.Session, b.Session)) })
+	list := make([]api.SocketInfo, 0, min(len(open), shownMax))
+	for _, s := range open[:min(len(open), shownMax)] {
+		list = append(list, api.SocketInfo{Session: s.Session, User: s.User, Device: s.Device, Since: s.Opened, Addr: s.Addr, QueuedBytes: s.QueuedBytes})
+	}
+	return list
+}
+
+func (p *parts) accounts(ctx context.Context) ([]api.AccountInfo, error) {
+	list := []api.AccountInfo{}
+	err := p.db.View(ctx, func(tx *sqldb.Tx) error {
+		found, err := ledger.Accounts(tx, "", "", shownMax)
+		list = list[:0]
+		for _, a := range found {
+			list = append(list, api.AccountInfo{ID: a.ID, Currency: a.Currency, Posted: a.Posted, Pending: a.PendingOut})
+		}
+		return err
+	})
+	return list, err
+}
+
+// fund gives a demo user play money, once per key.
+func (p *parts) fund(ctx context.Context, user string, amount int64, currency, key string) error {
+	_, err := p.payments.Fund(ctx, payments.Actor{Server: true, Key: key}, payments.FundInput{User: user, Amount: amount, Currency: currency})
+	return err
+}
