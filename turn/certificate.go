@@ -41,6 +41,8 @@ func newCertificate(cfg Config) (*certificate, error) {
 	c := &certificate{certFile: cfg.CertFile, keyFile: cfg.KeyFile}
 	c.server = &tls.Config{
 		MinVersion: tls.VersionTLS12,
+		// A frame stays in one record (see stream.flush).
+		DynamicRecordSizingDisabled: true,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return c.current.Load(), nil
 		},

@@ -24,21 +24,8 @@ func readFrame(r *bufio.Reader) (frame []byte, size int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	length := int(binary.BigEndian.Uint16(head[2:]))
-	number := binary.BigEndian.Uint16(head)
-	switch {
-	case head[0]&0xC0 == 0:
-		if length%4 != 0 {
-			return nil, 0, errFrame
-		}
-		length += headerSize
-	case number >= minChannel && number <= maxChannel:
-		length += channelHeader
-	default:
-		return nil, 0, errFrame
-	}
-	size = (length + 3) &^ 3
-	if size > maxPacket {
+	length, size, ok := frameSize(head)
+	if !ok || size > maxPacket {
 		return nil, 0, errFrame
 	}
 	if head[0]&0xC0 == 0 {
@@ -54,4 +41,18 @@ func readFrame(r *bufio.Reader) (frame []byte, size int, err error) {
 		return nil, 0, err
 	}
 	return frame[:length], size, nil
+}
+
+// frameSize reads from a frame's first four bytes how long it is, without and with padding.
+func frameSize(head []byte) (length, size int, ok bool) {
+	length = int(binary.BigEndian.Uint16(head[2:]))
+	switch number := binary.BigEndian.Uint16(head); {
+	case head[0]&0xC0 == 0:
+		length += headerSize
+		ok = length%4 == 0
+	case number >= minChannel && number <= maxChannel:
+		length += channelHeader
+		ok = true
+	}
+	return length, (length + 3) &^ 3, ok
 }

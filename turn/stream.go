@@ -128,11 +128,28 @@ func (st *stream) write() {
 		st.pending, spare = spare[:0], st.pending
 		st.mu.Unlock()
 		_ = st.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
-		if _, err := st.conn.Write(spare); err != nil {
+		if err := st.flush(spare); err != nil {
 			st.close()
 			return
 		}
 	}
+}
+
+// flush writes queued frames: over TCP all at once, over TLS a record for each,
+// since there are clients (coturn's among them) that take a record for a frame.
+func (st *stream) flush(frames []byte) error {
+	if st.client.listener.transport == overTCP {
+		_, err := st.conn.Write(frames)
+		return err
+	}
+	for len(frames) > 0 {
+		_, size, _ := frameSize(frames)
+		if _, err := st.conn.Write(frames[:size]); err != nil {
+			return err
+		}
+		frames = frames[size:]
+	}
+	return nil
 }
 
 // settle lets the stream be silent while a is in service.
