@@ -162,6 +162,15 @@ export class Call extends Emitter<CallEvents> {
     }
   }
 
+  /** Both rang each other: the server let this call survive and answered it for this device already. */
+  async answerGlare(grant: CallGrant): Promise<void> {
+    this.#answered = true;
+    this.#iceServers = grant.ice_servers ?? this.#iceServers;
+    this.update(grant.call);
+    const direct = await this.#ensureDirect("B");
+    await direct.offer();
+  }
+
   decline(): Promise<void> {
     return this.#leave("calls.decline");
   }

@@ -57,7 +57,7 @@ export class Calls extends Emitter<CallsEvents> {
       ...(options.throughHub ? { media: "sfu" } : {}),
     });
     const call = this.#calls.get(grant.call.id) ?? this.#add(grant);
-    if (call.incoming) await call.answer();
+    if (call.incoming) await call.answerGlare(grant);
     else await this.#begin(call);
     return call;
   }

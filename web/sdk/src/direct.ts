@@ -93,6 +93,11 @@ export class Direct extends Emitter<DirectEvents> {
     this.#prepared = undefined;
   }
 
+  /** Makes B's first offer and sends it by itself, where the ring was answered without one. */
+  async offer(): Promise<void> {
+    await this.#offer({ fresh: false });
+  }
+
   /** Comes back to a call after a reload: both sides build new connections with their kept certificates. */
   async rejoin(): Promise<void> {
     await this.#offer({ fresh: true });

@@ -96,9 +96,14 @@ export interface List<T> {
 
 export interface Message {
   id: string;
-  text: string;
+  /** Absent once deleted. */
+  text?: string;
   client_id?: string;
   reply_to?: string;
+  version?: number;
+  /** In an edit or deletion: the seq of the message it is about. */
+  created?: number;
+  deleted?: boolean;
 }
 
 export interface ReceiptState {
@@ -304,7 +309,7 @@ export type SignalKind = "offer" | "answer" | "candidate" | "commit" | "nonce" |
 export interface EventData {
   "message.created": Message;
   "message.edited": Message;
-  "message.deleted": { id: string };
+  "message.deleted": Message;
   "member.joined": { user: string; name?: string };
   "member.left": { user: string };
   "conversation.updated": { title: string };

@@ -1,0 +1,37 @@
+import { Banner, Notice } from "./banner.tsx";
+import { CallPanel } from "./call_panel.tsx";
+import { useStore } from "./context.ts";
+import { Dialogs } from "./dialogs.tsx";
+import { RingScreen } from "./ring.tsx";
+import { Sidebar } from "./sidebar.tsx";
+import { ThreadPane } from "./thread.tsx";
+
+/** The whole screen: conversations on the left, one of them on the right; one of the two on a phone. */
+export function App() {
+  const store = useStore();
+  const { call, ringing, selected, thread } = store;
+  return (
+    <div class={`app ${selected ? "has-thread" : ""}`}>
+      <Banner />
+      <Sidebar />
+      <main class="pane" aria-label={thread ? store.title(thread.conversation) : "Conversation"}>
+        {call && call.record.conversation !== selected && <CallPanel call={call} away />}
+        {thread ? <ThreadPane key={thread.conversation.id} thread={thread} /> : <Empty ready={store.ready} />}
+      </main>
+      {ringing && <RingScreen call={ringing} />}
+      <Dialogs />
+      <Notice />
+      <p class="unseen" role="status" aria-live="polite">
+        {store.spoken}
+      </p>
+    </div>
+  );
+}
+
+function Empty({ ready }: { ready: boolean }) {
+  return (
+    <div class="empty">
+      <p class="muted">{ready ? "Choose a conversation." : "Connecting…"}</p>
+    </div>
+  );
+}

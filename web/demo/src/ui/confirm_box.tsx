@@ -1,0 +1,123 @@
+import type { Call, Payment } from "@parley/client";
+import { ParleyError } from "@parley/client";
+import { useEffect, useState } from "preact/hooks";
+import { duration, money, orderName } from "../format.ts";
+import type { Store } from "../store.ts";
+import { useNow, useStore } from "./context.ts";
+import { Icon } from "./icons.tsx";
+import { confirmable } from "./payment_words.ts";
+
+/** The payment that the call is about, and each side's confirmation of it. */
+export function ConfirmBox({ call, payment: id }: { call: Call; payment: string }) {
+  const store = useStore();
+  const payment = store.payments.get(id);
+  useEffect(() => {
+    if (!payment) void store.run(() => store.parley.payments.get(id).then((p) => store.takePaymentState(p)));
+  }, [id]);
+  if (!payment) return null;
+  const paying = payment.payer === store.parley.user;
+  const payee = payment.payee_name || store.name(payment.payee);
+  const facts = [payment.order && orderName(payment.order), payment.memo].filter(Boolean).join(" · ");
+  return (
+    <div class="confirm" data-state={payment.state}>
+      <div class="confirm-what">
+        <p class="confirm-label">{paying ? `You pay ${payee}` : `${store.name(payment.payer)} pays you`}</p>
+        <p class="confirm-amount numbers">{money(payment.amount, payment.currency)}</p>
+        {facts && <p class="confirm-facts">{facts}</p>}
+      </div>
+      <Step store={store} call={call} payment={payment} />
+    </div>
+  );
+}
+
+function Step({ store, call, payment }: { store: Store; call: Call; payment: Payment }) {
+  const me = payment.payer === store.parley.user ? "payer" : "payee";
+  const other = store.name(me === "payer" ? payment.payee : payment.payer);
+  if (["captured", "part_refunded", "refunded"].includes(payment.state)) {
+    return (
+      <div class="confirm-done" role="status">
+        <span class="confirm-done-text">
+          <Icon name="check" /> Paid. You both confirmed.
+        </span>
+        <button
+          type="button"
+          class="call-button"
+          onClick={() => store.open({ kind: "receipt", payment: payment.id })}
+        >
+          <Icon name="receipt" size={18} />
+          Receipt
+        </button>
+      </div>
+    );
+  }
+  if (payment.state === "requested") return <NotHeld store={store} payment={payment} me={me} other={other} />;
+  if (!confirmable(payment)) return <p class="confirm-wait">This payment cannot be confirmed now.</p>;
+  if (call.record.verified !== "words_match") return <p class="confirm-wait">Compare the words first.</p>;
+  if (payment.confirmed_by?.includes(me)) return <Waiting payment={payment} other={other} />;
+  return <ConfirmButton store={store} call={call} payment={payment} other={other} />;
+}
+
+function NotHeld(props: { store: Store; payment: Payment; me: "payer" | "payee"; other: string }) {
+  const { store, payment, me, other } = props;
+  if (me === "payee") return <p class="confirm-wait">Waiting for {other} to set the money aside.</p>;
+  const hold = async () => {
+    const held = await store.run(() => store.parley.payments.hold(payment.id, payment.version));
+    if (held) store.takePaymentState(held);
+  };
+  return (
+    <button type="button" class="call-button confirm-button" onClick={() => void hold()}>
+      Set {money(payment.amount, payment.currency)} aside
+    </button>
+  );
+}
+
+function Waiting({ payment, other }: { payment: Payment; other: string }) {
+  const now = useNow();
+  const left = payment.confirm_deadline ? new Date(payment.confirm_deadline).getTime() - now : undefined;
+  return (
+    <p class="confirm-wait" role="status">
+      You confirmed. Waiting for {other}…
+      {left !== undefined && (
+        <span class="numbers" aria-hidden="true">
+          {" "}
+          {duration(left)}
+        </span>
+      )}
+    </p>
+  );
+}
+
+function ConfirmButton(props: { store: Store; call: Call; payment: Payment; other: string }) {
+  const { store, call, payment, other } = props;
+  const [busy, setBusy] = useState(false);
+  const confirm = async () => {
+    setBusy(true);
+    await store.run(() => confirmWithPasskey(store, call, payment));
+    setBusy(false);
+  };
+  const theirs = (payment.confirmed_by ?? []).length > 0;
+  return (
+    <>
+      {theirs && (
+        <p class="confirm-wait" role="status">
+          {other} confirmed. Your turn.
+        </p>
+      )}
+      <button type="button" class="call-button confirm-button" disabled={busy} onClick={() => void confirm()}>
+        <Icon name="key" size={20} />
+        Confirm {money(payment.amount, payment.currency)} with passkey
+      </button>
+    </>
+  );
+}
+
+async function confirmWithPasskey(store: Store, call: Call, payment: Payment): Promise<void> {
+  if (!(await store.ensurePasskey())) return;
+  try {
+    store.takePaymentState(await store.parley.passkeys.confirm(payment, call));
+  } catch (error) {
+    if (error instanceof ParleyError && error.code === "passkey_unknown") store.passkeys = [];
+    throw error;
+  }
+  void store.refreshBalances();
+}

@@ -1,0 +1,30 @@
+import { useStore } from "./context.ts";
+import { GroupDialog } from "./group_dialog.tsx";
+import { InviteDialog } from "./invite_dialog.tsx";
+import { PasskeyDialog } from "./passkey_dialog.tsx";
+import { PaySheet } from "./pay_sheet.tsx";
+import { ReceiptDialog } from "./receipt.tsx";
+import { RequestDialog } from "./request_dialog.tsx";
+
+/** The one dialog that is open, if any. */
+export function Dialogs() {
+  const store = useStore();
+  const { dialog } = store;
+  const close = () => store.open(undefined);
+  switch (dialog?.kind) {
+    case "request":
+      return <RequestDialog conversation={dialog.conversation} onClose={close} />;
+    case "sheet":
+      return <PaySheet key={dialog.payment} payment={dialog.payment} onClose={close} />;
+    case "receipt":
+      return <ReceiptDialog payment={dialog.payment} onClose={close} />;
+    case "passkey":
+      return <PasskeyDialog resolve={dialog.resolve} onClose={close} />;
+    case "invite":
+      return <InviteDialog call={dialog.call} onClose={close} />;
+    case "group":
+      return <GroupDialog onClose={close} />;
+    default:
+      return null;
+  }
+}
