@@ -94,7 +94,7 @@ func New(db *sqldb.DB, clk clock.Clock, cfg Config) (*Verifier, error) {
 		cfg: cfg, clock: clk, db: db, log: cfg.Log, serverKeys: keys,
 		issuers: map[string]*issuer{}, revoked: newRevocations(),
 		parser: jwt.NewParser(
-			jwt.WithLeeway(cfg.Leeway), jwt.WithTimeFunc(clk.Now), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+			jwt.WithLeeway(cfg.Leeway), jwt.WithTimeFunc(clk.Now), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(),
 			jwt.WithValidMethods([]string{"HS256", "ES256", "EdDSA", "RS256"}),
 		),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
