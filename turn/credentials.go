@@ -74,8 +74,8 @@ func password(secret, username string) string {
 }
 
 // authKey is the long-term credential key MD5(username ":" realm ":" password).
-func authKey(secret, username, realm string) []byte {
-	sum := md5.Sum([]byte(username + ":" + realm + ":" + password(secret, username)))
+func authKey(username, realm, pass string) []byte {
+	sum := md5.Sum([]byte(username + ":" + realm + ":" + pass))
 	return sum[:]
 }
 

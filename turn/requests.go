@@ -89,7 +89,7 @@ func (s *Server) keyOf(m *message, username string) ([]byte, bool) {
 		if secret == "" {
 			continue
 		}
-		if key := authKey(secret, username, s.cfg.Realm); m.authentic(key) {
+		if key := authKey(username, s.cfg.Realm, password(secret, username)); m.authentic(key) {
 			return key, true
 		}
 	}
