@@ -73,7 +73,7 @@ func (s *Service) Edit(ctx context.Context, a Actor, id string, in EditInput) (P
 		extra["amount"] = fmt.Sprint(in.Amount)
 	}
 	if in.Memo != nil {
-		if err := checkText("memo", *in.Memo, maxMemo); err != nil {
+		if err := s.checkText("memo", *in.Memo, maxMemo); err != nil {
 			return Payment{}, err
 		}
 		extra["memo"] = *in.Memo

@@ -63,7 +63,7 @@ func (s *Service) ConfirmTx(tx *sqldb.Tx, c Confirmation) (Payment, error) {
 	now := s.now()
 	until := now.Add(s.cfg.ConfirmFor)
 	if !c.Deadline.IsZero() && c.Deadline.Before(until) {
-		until = c.Deadline
+		until = c.Deadline.UTC().Truncate(time.Millisecond)
 	}
 	if !until.After(now) {
 		return Payment{}, ErrConfirmationExpired

@@ -34,7 +34,7 @@ const (
 
 // Create makes a payment in the state requested. It moves and reserves nothing.
 func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment, error) {
-	if err := in.complete(a); err != nil {
+	if err := s.complete(&in, a); err != nil {
 		return Payment{}, err
 	}
 	payee, err := s.meet(ctx, in)
@@ -83,7 +83,7 @@ func (in CreateInput) request() request {
 }
 
 // complete fills in who asks and checks the rest.
-func (in *CreateInput) complete(a Actor) error {
+func (s *Service) complete(in *CreateInput, a Actor) error {
 	if !a.Server {
 		switch {
 		case in.Payee == "" && in.Payer != a.User:
@@ -111,10 +111,10 @@ func (in *CreateInput) complete(a Actor) error {
 	if err := CheckAmount(in.Amount, in.Currency); err != nil {
 		return err
 	}
-	if err := checkText("order", in.Order, maxOrder); err != nil {
+	if err := s.checkText("order", in.Order, maxOrder); err != nil {
 		return err
 	}
-	return checkText("memo", in.Memo, maxMemo)
+	return s.checkText("memo", in.Memo, maxMemo)
 }
 
 // meet asks who the parties are and whether they share the conversation.
@@ -158,7 +158,7 @@ func (s *Service) relation(ctx context.Context, payer, payee string) (relation s
 }
 
 // checkText bounds a text that people write and keeps card numbers out.
-func checkText(field, text string, most int) error {
+func (s *Service) checkText(field, text string, most int) error {
 	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > most {
 		return fmt.Errorf("%w: %s has more than %d characters", ErrInput, field, most)
 	}
@@ -167,54 +167,8 @@ func checkText(field, text string, most int) error {
 			return fmt.Errorf("%w: %s has control characters", ErrInput, field)
 		}
 	}
-	if hasCardNumber(text) {
+	if s.d.Sensitive(text) {
 		return fmt.Errorf("%w: in %s", ErrSensitive, field)
 	}
 	return nil
-}
-
-// hasCardNumber reports whether text has 13 to 19 digits, spaces and dashes
-// between them allowed, that end in a valid Luhn check digit.
-func hasCardNumber(text string) bool {
-	var digits []byte
-	for _, r := range text + "." {
-		switch {
-		case r >= '0' && r <= '9':
-			digits = append(digits, byte(r-'0'))
-			continue
-		case r == ' ' || r == '-':
-			continue
-		}
-		if anyLuhn(digits) {
-			return true
-		}
-		digits = digits[:0]
-	}
-	return false
-}
-
-// anyLuhn reports whether a run of digits contains a card number.
-func anyLuhn(digits []byte) bool {
-	for n := 13; n <= 19; n++ {
-		for i := 0; i+n <= len(digits); i++ {
-			if luhn(digits[i : i+n]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func luhn(digits []byte) bool {
-	sum, nonzero := 0, false
-	for i, d := range digits {
-		v := int(d)
-		if nonzero = nonzero || d != 0; (len(digits)-i)%2 == 0 {
-			if v *= 2; v > 9 {
-				v -= 9
-			}
-		}
-		sum += v
-	}
-	return nonzero && sum%10 == 0
 }

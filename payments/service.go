@@ -131,9 +131,12 @@ type Deps struct {
 	Rooms    Rooms       // nil lets a payment name any conversation
 	Policy   Policy      // nil asks for live confirmation always
 	Rail     Rail        // nil: no money comes in from outside
-	Wake     func()      // called after events were committed; must not block. nil does nothing
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	// Sensitive reports whether a text holds a card number; such a text is
+	// refused and not kept. Required.
+	Sensitive func(text string) bool
+	Wake      func() // called after events were committed; must not block. nil does nothing
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
 }
 
 // Service makes payments. Its methods are safe for concurrent use.
@@ -147,8 +150,8 @@ type Service struct {
 // New returns a Service, or an error when a required dependency is missing or
 // the configuration makes no sense.
 func New(cfg Config, deps Deps) (*Service, error) {
-	if deps.DB == nil || deps.Digester == nil {
-		return nil, errors.New("payments: a database and a digester are required")
+	if deps.DB == nil || deps.Digester == nil || deps.Sensitive == nil {
+		return nil, errors.New("payments: a database, a digester and a test for sensitive texts are required")
 	}
 	if cfg.FeeBasisPoints < 0 || cfg.FeeBasisPoints > 10_000 {
 		return nil, fmt.Errorf("payments: a fee of %d basis points, want 0 to 10000", cfg.FeeBasisPoints)

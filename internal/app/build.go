@@ -176,7 +176,7 @@ func (p *parts) buildMoney(n *Node) (err error) {
 		payments.Config{FeeBasisPoints: int64(cfg.FeeBasisPoints), HoldFor: cfg.HoldTime, ConfirmFor: cfg.ConfirmTime},
 		payments.Deps{
 			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat},
-			Rail: rail, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
+			Rail: rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
 		})
 	related.chat, related.payments = p.chat, p.payments
 	p.identity = &identity.Service{Directory: users}
