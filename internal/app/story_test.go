@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"parley/client"
 	"parley/internal/app"
@@ -15,7 +16,7 @@ func request(seller *person) string {
 	seller.t.Helper()
 	p := seller.do("payments.create", map[string]any{
 		"payer": "buyer", "amount": 12000, "currency": "EUR", "order": "ord_77", "memo": "Bike",
-		"conversation": directWith(seller, "buyer"), "idempotency_key": "req-" + seller.t.Name(),
+		"conversation": directWith(seller, "buyer"), "idempotency_key": wire.NewID[string]("k_", time.Now()),
 	})
 	return p["id"].(string)
 }
