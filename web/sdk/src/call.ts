@@ -146,6 +146,11 @@ export class Call extends Emitter<CallEvents> {
     return [...new Set([this.#record.from.user, ...users])].filter((u) => u !== this.#host.user);
   }
 
+  /** The connection's statistics, as the browser keeps them. */
+  async stats(): Promise<RTCStatsReport | undefined> {
+    return (this.#sfu ?? this.#direct)?.stats();
+  }
+
   /** Takes the call on this device. Asks for the microphone first, so that nobody hears a silent line. */
   async answer(): Promise<void> {
     if (this.phase !== "incoming") return;

@@ -61,6 +61,10 @@ export class Direct extends Emitter<DirectEvents> {
     return this.#leg.report();
   }
 
+  stats(): Promise<RTCStatsReport> {
+    return this.#leg.pc.getStats();
+  }
+
   route(): Promise<Route> {
     return this.#leg.route();
   }

@@ -47,6 +47,10 @@ export class Sfu extends Emitter<SfuEvents> {
     return (await this.#leg?.report()) ?? { alive: false };
   }
 
+  async stats(): Promise<RTCStatsReport | undefined> {
+    return this.#leg?.pc.getStats();
+  }
+
   /** Joins, or joins again in place of a connection that broke. */
   async join(): Promise<void> {
     if (this.#joining || this.#closed) return;

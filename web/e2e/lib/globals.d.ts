@@ -1,0 +1,5 @@
+import type { Parley } from "@parley/client";
+
+declare global {
+  var parley: Parley | undefined;
+}
