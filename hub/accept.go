@@ -77,6 +77,7 @@ func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // originAllowed has looked
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     s.pinged,
 	})
 	if err != nil {
 		h.unopened.Add(-1)
@@ -85,15 +86,17 @@ func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
 		return
 	}
 	ws.SetReadLimit(int64(h.cfg.MaxFrame))
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	if !h.admit(s) {
 		h.unopened.Add(-1)
 		h.depart(s.addr)
-		s.link.cut()
+		s.cancel()
 		_ = ws.CloseNow()
 		return
 	}
 	h.wheel.schedule(s, s.born+h.cfg.OpenTimeout)
-	go s.read(context.WithoutCancel(r.Context()), ws)
+	go s.serve(ctx, ws)
 }
 
 // offers reports whether the client's handshake lists the subprotocol.

@@ -22,6 +22,7 @@ const (
 	reasonRate         = "rate"          // 4029
 	reasonSilent       = "silent"        // no frame for two and a half heartbeats
 	reasonOversize     = "oversize"      // 1009, sent by coder/websocket
+	reasonProtocol     = "protocol"      // 1002
 	reasonNotText      = "not_text"      // 1003 or 1007
 	reasonBusy         = "busy"          // 1013: the session could not be opened now
 	reasonLimit        = "limit"         // 1013: the user has too many sessions
@@ -30,13 +31,14 @@ const (
 
 var reasons = []string{
 	reasonClient, reasonOpenTimeout, reasonTokenRefused, reasonTokenExpired, reasonRevoked, reasonSlowBytes, reasonSlowAge,
-	reasonSlowTotal, reasonReplaced, reasonDrain, reasonRate, reasonSilent, reasonOversize, reasonNotText, reasonBusy,
+	reasonSlowTotal, reasonReplaced, reasonDrain, reasonRate, reasonSilent, reasonOversize, reasonProtocol, reasonNotText, reasonBusy,
 	reasonLimit, reasonStop,
 }
 
 // WebSocket close codes (RFC 6455, section 7.4.1) that the hub sends besides wire's own.
 const (
 	closeGoingAway = 1001
+	closeProtocol  = 1002
 	closeNotText   = 1003
 	closeNotUTF8   = 1007
 	closePolicy    = 1008
@@ -66,6 +68,7 @@ var (
 	endRefused     = ending{code: wire.CloseTokenRefused, text: "token refused", reason: reasonTokenRefused}
 	endRate        = ending{code: wire.CloseRate, text: "too many requests", reason: reasonRate}
 	endSilent      = ending{code: closeGoingAway, text: "no heartbeat", reason: reasonSilent}
+	endProtocol    = ending{code: closeProtocol, text: "WebSocket protocol violated", reason: reasonProtocol}
 	endNotText     = ending{code: closeNotText, text: "text messages only", reason: reasonNotText}
 	endNotUTF8     = ending{code: closeNotUTF8, text: "not UTF-8", reason: reasonNotText}
 	endLimit       = ending{code: closeTryLater, text: "too many sessions of this user", reason: reasonLimit}

@@ -25,6 +25,9 @@ type link struct {
 	raw   syscall.RawConn // nil when the connection is no plain socket (TLS, a pipe)
 	early []byte          // came with the handshake
 	s     *session
+	// pending counts the bytes read since the last whole message or ping: many
+	// small fragments must not keep a reader busy for nothing. The reader's own.
+	pending int
 }
 
 func newLink(c net.Conn, early []byte, s *session) *link {
@@ -47,15 +50,26 @@ func (l *link) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := l.Conn.Read(p)
+	if l.pending += n; l.pending > 2*l.s.hub.cfg.MaxFrame+readBuffer {
+		return n, errEndless
+	}
 	if n > 0 {
 		l.s.seen.Store(int64(l.s.hub.uptime()))
 	}
 	return n, err
 }
 
+// errEndless says that a client keeps sending without finishing a message.
+var errEndless = errors.New("hub: too much sent without finishing a message")
+
 // Write takes a whole control frame from the library.
 func (l *link) Write(p []byte) (int, error) {
-	l.s.push(append([]byte(nil), p...))
+	frame := append([]byte(nil), p...)
+	if p[0] == finClose {
+		l.s.farewell(frame)
+	} else {
+		l.s.push(frame)
+	}
 	return len(p), nil
 }
 

@@ -21,8 +21,11 @@ const heldMax = 256 << 10
 type heldEvents struct {
 	signals [][]byte
 	bytes   int
-	noted   map[wire.ConversationID]int64 // the last entry of each conversation
+	noted   map[wire.ConversationID]span
 }
+
+// span is the first and last entry heard of in a conversation.
+type span struct{ first, last int64 }
 
 // Publish implements wire.Publisher. The event is encoded once for all sockets.
 func (h *Hub) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
@@ -129,9 +132,13 @@ func (s *session) dueLocked(ctx context.Context, m *broker.Message, own bool) bo
 	switch {
 	case s.stage == stageOpening && m.Seq > 0:
 		if s.held.noted == nil {
-			s.held.noted = make(map[wire.ConversationID]int64)
+			s.held.noted = make(map[wire.ConversationID]span)
 		}
-		s.held.noted[conv] = max(s.held.noted[conv], m.Seq)
+		seen, ok := s.held.noted[conv]
+		if !ok {
+			seen.first = m.Seq
+		}
+		s.held.noted[conv] = span{min(seen.first, m.Seq), max(seen.last, m.Seq)}
 		return false
 	case s.stage == stageOpening:
 		s.holdLocked(m.Frame, own)

@@ -44,10 +44,6 @@ func (h *Hub) Drain(ctx context.Context) error {
 	case <-gone:
 		return nil
 	case <-ctx.Done():
-		for _, s := range h.shut() {
-			s.link.cut()
-		}
-		<-gone
 		return ctx.Err()
 	}
 }

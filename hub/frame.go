@@ -15,7 +15,7 @@ type request struct {
 	method string
 	params json.RawMessage
 	trace  string // W3C traceparent, an extension member
-	bad    error  // set: answer "invalid request" with a null id
+	bad    error  // set: answer "invalid request", with the id if that is one
 }
 
 // notification reports whether the request wants no answer.
@@ -87,11 +87,11 @@ func parseRequest(data []byte) request {
 		i = skipSpace(data, skipSpace(data, keyEnd)+1) // over the colon
 		end := skipValue(data, i)
 		bit, err := r.member(key, data[i:end], &version)
-		if err != nil {
-			return request{bad: err}
-		}
 		if seen&bit != 0 {
-			return request{bad: errTwice}
+			err = errTwice
+		}
+		if err != nil && r.bad == nil {
+			r.bad = err
 		}
 		seen |= bit
 		i = skipSpace(data, end)
@@ -100,10 +100,11 @@ func parseRequest(data []byte) request {
 		}
 	}
 	switch {
+	case r.bad != nil:
 	case !version:
-		return request{bad: errVersion}
+		r.bad = errVersion
 	case r.method == "":
-		return request{bad: errMethod}
+		r.bad = errMethod
 	}
 	return r
 }
@@ -116,8 +117,12 @@ func (r *request) member(key, value []byte, version *bool) (bit uint8, err error
 		*version = string(value) == `"2.0"`
 		return 1, nil
 	case `"id"`:
+		if err := checkID(value); err != nil || r.id != nil {
+			r.id = nil
+			return 2, err
+		}
 		r.id = value
-		return 2, checkID(value)
+		return 2, nil
 	case `"method"`:
 		if value[0] != '"' {
 			return 4, errMethod

@@ -61,8 +61,9 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 }
 
 // Run delivers, beats and times out until ctx ends; then it closes what sockets
-// are left with 1001 and returns when all their goroutines have ended. Call Drain
-// before, to send clients elsewhere politely.
+// are left with 1001, cancels the requests under way and returns when all
+// goroutines have ended. Call Drain before, to let requests finish and to send
+// clients elsewhere politely.
 func (h *Hub) Run(ctx context.Context) error {
 	if err := h.bus.Subscribe(ctx, topicNodes); err != nil {
 		return err
@@ -83,6 +84,7 @@ func (h *Hub) stop() {
 	for _, s := range sessions {
 		s.end(endStop)
 		s.link.cut()
+		s.cancel()
 	}
 	h.sessions.Wait()
 }

@@ -49,7 +49,9 @@ func newWorld() *world {
 		tokens: map[string]hub.Identity{}, errs: map[string]error{},
 	}
 	w.ops = map[string]func(context.Context, wire.Caller, json.RawMessage) (json.RawMessage, *wire.Problem){
-		"echo": func(_ context.Context, _ wire.Caller, p json.RawMessage) (json.RawMessage, *wire.Problem) { return p, nil },
+		"echo": func(_ context.Context, _ wire.Caller, p json.RawMessage) (json.RawMessage, *wire.Problem) {
+			return p, nil
+		},
 	}
 	return w
 }
@@ -147,6 +149,7 @@ type node struct {
 	world  *world
 	url    string
 	reg    *prometheus.Registry
+	client *http.Client // dials; nil for the default
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -160,6 +163,64 @@ func startNode(t testing.TB, w *world, options ...option) *node {
 
 func startNodeOn(t testing.TB, w *world, bus broker.Broker, options ...option) *node {
 	t.Helper()
+	n := runHub(t, w, bus, options...)
+	server := httptest.NewServer(n.Hub)
+	n.url = server.URL
+	t.Cleanup(func() { n.stop(); server.Close() })
+	return n
+}
+
+// startPipeNode serves over pipes in memory, for bubbles whose time is not the machine's.
+func startPipeNode(t testing.TB, w *world, options ...option) *node {
+	t.Helper()
+	n := runHub(t, w, broker.NewMemory(broker.MemoryConfig{}), options...)
+	listener := pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: n.Hub}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	transport := &http.Transport{DialContext: listener.dial}
+	n.client = &http.Client{Transport: transport}
+	n.url = "http://hub.test"
+	t.Cleanup(func() {
+		n.stop()
+		_ = server.Close()
+		<-served
+		transport.CloseIdleConnections()
+	})
+	return n
+}
+
+// pipeListener is a net.Listener whose connections are pipes.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	mine, theirs := net.Pipe()
+	select {
+	case l.conns <- theirs:
+		return mine, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipeListener) Close() error { close(l.closed); return nil }
+
+func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+func runHub(t testing.TB, w *world, bus broker.Broker, options ...option) *node {
+	t.Helper()
 	n := &node{t: t, world: w, reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	cfg := hub.Config{Metrics: n.reg, Rate: 1e6, Burst: 1e6}
 	for _, o := range options {
@@ -169,17 +230,16 @@ func startNodeOn(t testing.TB, w *world, bus broker.Broker, options ...option) *
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	go func() { n.ended <- n.Run(ctx) }()
-	server := httptest.NewServer(n.Hub)
-	n.url = server.URL
-	t.Cleanup(func() {
-		cancel()
-		if err := <-n.ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-		n.ended <- nil
-		server.Close()
-	})
 	return n
+}
+
+// stop ends Run; a second call does nothing.
+func (n *node) stop() {
+	n.cancel()
+	if err := <-n.ended; err != nil {
+		n.t.Errorf("Run: %v", err)
+	}
+	n.ended <- nil
 }
 
 // counter reads a counter or gauge; labels are name, value pairs.
@@ -274,7 +334,11 @@ func (n *node) dial() *client {
 
 func (n *node) dialWith(o *websocket.DialOptions) *client {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
+	if n.client == nil {
+		ctx, cancel = context.WithTimeout(context.Background(), patience)
+	}
+	o.HTTPClient = n.client
 	ws, _, err := websocket.Dial(ctx, n.url, o)
 	if err != nil {
 		cancel()
@@ -349,11 +413,15 @@ func (c *client) start(method string, params any) string {
 	c.t.Helper()
 	c.lastID++
 	id := fmt.Sprint(c.lastID)
-	body, err := json.Marshal(params)
-	if err != nil {
-		c.t.Fatal(err)
+	member := ""
+	if params != nil {
+		body, err := json.Marshal(params)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		member = `,"params":` + string(body)
 	}
-	c.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `","params":` + string(body) + `}`)
+	c.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `"` + member + `}`)
 	return id
 }
 
@@ -465,27 +533,4 @@ func wantCode(t testing.TB, m message, rpc int, problem string) {
 	case problem != "" && (m.Error.Data == nil || m.Error.Data.Code != problem):
 		t.Fatalf("problem %+v, want %s", m.Error.Data, problem)
 	}
-}
-
-// rawSocket makes a handshake by hand and returns the bare connection, for what
-// a well-behaved client cannot do.
-func (n *node) rawSocket() net.Conn {
-	n.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	req, _ := http.NewRequest(http.MethodGet, n.url+"/", nil)
-	for k, v := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-		"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": hub.Subprotocol,
-	} {
-		req.Header.Set(k, v)
-	}
-	if err := req.Write(conn); err != nil {
-		n.t.Fatal(err)
-	}
-	return conn
 }

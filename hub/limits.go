@@ -14,19 +14,20 @@ type bucket struct {
 	strikes int
 }
 
-// take takes one token, or answers how long until there is one.
-func (b *bucket) take(now time.Duration, rate float64, burst int) (wait time.Duration, ok bool) {
+// take takes n tokens, at most burst of them, or none and answers how long until there are as many.
+func (b *bucket) take(n int, now time.Duration, rate float64, burst int) (wait time.Duration, ok bool) {
 	if b.tokens += (now - b.at).Seconds() * rate; b.tokens >= float64(burst) {
 		b.tokens = float64(burst)
 		b.strikes = 0
 	}
 	b.at = now
-	if b.tokens >= 1 {
-		b.tokens--
+	cost := float64(min(n, burst))
+	if b.tokens >= cost {
+		b.tokens -= cost
 		return 0, true
 	}
 	b.strikes++
-	return time.Duration((1 - b.tokens) / rate * float64(time.Second)), false
+	return time.Duration((cost - b.tokens) / rate * float64(time.Second)), false
 }
 
 // places counts the sockets of each address.

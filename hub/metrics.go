@@ -32,15 +32,15 @@ var dropNames = [dropCount]string{"bus", "lost", "old", "held", "encode", "log_e
 
 // metrics are the hub's own; every counter is there from the start.
 type metrics struct {
-	opens     prometheus.Counter
-	closes    map[string]prometheus.Counter
-	refused   *prometheus.CounterVec
-	requests  [resultCount]prometheus.Counter
-	drops     [dropCount]prometheus.Counter
-	framesIn  prometheus.Counter
-	published prometheus.Counter
-	delivered prometheus.Counter
-	holes     prometheus.Counter
+	opens      prometheus.Counter
+	closes     map[string]prometheus.Counter
+	refused    *prometheus.CounterVec
+	requests   [resultCount]prometheus.Counter
+	drops      [dropCount]prometheus.Counter
+	messagesIn prometheus.Counter
+	published  prometheus.Counter
+	delivered  prometheus.Counter
+	holes      prometheus.Counter
 
 	callSeconds, fanout, resumed prometheus.Histogram
 }
@@ -59,7 +59,7 @@ func newMetrics(h *Hub) *metrics {
 		opens:       counter("opens_total", "Sessions opened."),
 		closes:      make(map[string]prometheus.Counter),
 		refused:     vec("refused_total", "Sockets refused at the handshake.", "code"),
-		framesIn:    counter("messages_in_total", "Messages from clients."),
+		messagesIn:  counter("messages_in_total", "Messages from clients."),
 		published:   counter("published_total", "Events published on this node."),
 		delivered:   counter("delivered_total", "Events queued for a socket."),
 		holes:       counter("holes_total", "Entries that did not follow on and made a session read the log."),
@@ -86,7 +86,7 @@ func newMetrics(h *Hub) *metrics {
 		m.drops[i] = drops.WithLabelValues(name)
 	}
 	if r := h.cfg.Metrics; r != nil {
-		r.MustRegister(m.opens, closes, m.refused, m.framesIn, m.published, m.delivered, m.holes, m.callSeconds, m.fanout,
+		r.MustRegister(m.opens, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.callSeconds, m.fanout,
 			m.resumed, requests, drops,
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
 			gauge("unopened", "Sockets without an open session.", func() float64 { return float64(h.unopened.Load()) }),

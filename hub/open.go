@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -163,7 +164,7 @@ func endingOf(p *wire.Problem) ending {
 	case "too_many_sessions":
 		return endLimit
 	case "node_busy":
-		return ending{code: closeTryLater, text: retryIn(time.Second), reason: reasonBusy}
+		return ending{code: closeTryLater, text: retryIn(time.Second + rand.N(4*time.Second)), reason: reasonBusy}
 	}
 	return endRefused
 }
@@ -244,13 +245,9 @@ func (s *session) afterJob(ctx context.Context) {
 	}
 	s.stage = stageOpen
 	now := s.hub.uptime()
-	for conv, seq := range s.held.noted {
-		if _, ok := s.pos.find(conv); ok {
-			s.pos.know(conv, seq)
-		} else { // joined while the session opened: the client hears of it from its first entry
-			s.pos.offer(conv, seq-1)
-			s.pos.know(conv, seq)
-		}
+	for conv, seen := range s.held.noted {
+		s.pos.begin(conv, seen.first)
+		s.pos.know(conv, seen.last)
 	}
 	reason := ""
 	for _, frame := range s.held.signals {
@@ -260,6 +257,8 @@ func (s *session) afterJob(ctx context.Context) {
 	}
 	s.held = heldEvents{}
 	s.told, s.reading = true, true
+	s.nextBeat = s.hub.firstBeat()
+	firstBeat := s.nextBeat
 	caller := s.caller
 	s.mu.Unlock()
 	if reason != "" {
@@ -270,7 +269,7 @@ func (s *session) afterJob(ctx context.Context) {
 	s.hub.metrics.opens.Inc()
 	s.replaceElsewhere(caller)
 	s.catchUp(ctx)
-	s.hub.wheel.schedule(s, s.hub.firstBeat())
+	s.hub.wheel.schedule(s, firstBeat)
 	for _, o := range s.hub.cfg.Observers {
 		o.SessionOpened(ctx, caller)
 	}

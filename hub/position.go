@@ -37,11 +37,7 @@ const (
 
 // offer takes note of a live entry and says what to do with it.
 func (ps *positions) offer(conv wire.ConversationID, seq int64) verdict {
-	i, ok := ps.find(conv)
-	if !ok { // a conversation that began, for this user, after the session opened
-		*ps = slices.Insert(*ps, i, position{conv: conv, sent: seq - 1, want: seq - 1})
-	}
-	p := &(*ps)[i]
+	p := &(*ps)[ps.begin(conv, seq)]
 	switch {
 	case seq <= p.sent:
 		return verdictOld
@@ -54,6 +50,16 @@ func (ps *positions) offer(conv wire.ConversationID, seq int64) verdict {
 	}
 	p.want = seq
 	return verdictHole
+}
+
+// begin returns the index of conv's position. A conversation that is new to
+// the session, because the user joined it since, begins with the entry seq.
+func (ps *positions) begin(conv wire.ConversationID, seq int64) int {
+	i, ok := ps.find(conv)
+	if !ok {
+		*ps = slices.Insert(*ps, i, position{conv: conv, sent: seq - 1, want: seq - 1})
+	}
+	return i
 }
 
 // know takes note that conv's log has come to head, and reports whether the client lacks something.

@@ -52,12 +52,7 @@ func (s *session) admit(n int) (retry time.Duration, ok bool) {
 	cfg := &s.hub.cfg
 	now := s.hub.uptime()
 	s.mu.Lock()
-	ok = true
-	for range n {
-		if retry, ok = s.bucket.take(now, cfg.Rate, cfg.Burst); !ok {
-			break
-		}
-	}
+	retry, ok = s.bucket.take(n, now, cfg.Rate, cfg.Burst)
 	over := s.bucket.strikes > cfg.RateWarnings
 	s.mu.Unlock()
 	if over {
@@ -186,7 +181,7 @@ func (s *session) answer(batch bool, answers [][]byte) {
 func (s *session) run(ctx context.Context, r *request, batch bool) []byte {
 	if r.bad != nil {
 		s.count(resultInvalid)
-		return appendError(nil, null, invalid(r.bad))
+		return appendError(nil, r.id, invalid(r.bad))
 	}
 	result, p := s.call(ctx, r, batch)
 	switch {

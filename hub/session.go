@@ -3,8 +3,10 @@ package hub
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -63,7 +65,8 @@ type session struct {
 	losses     int64         // the hub's losses then
 	tasks      sync.WaitGroup
 
-	timer timer // guarded by the wheel
+	cancel context.CancelFunc // of the context its operations run in
+	timer  timer              // guarded by the wheel
 }
 
 // token is what matters of the token after it was checked.
@@ -73,51 +76,105 @@ type token struct {
 	noticed         time.Time // the expiry the client was last told of
 }
 
-// read takes frames from the client until the connection ends. It is the
-// session's one standing goroutine.
-func (s *session) read(ctx context.Context, ws *websocket.Conn) {
+// serve takes messages from the client until the connection ends. It runs in
+// the session's one standing goroutine. Requests run in ctx.
+func (s *session) serve(ctx context.Context, ws *websocket.Conn) {
 	defer s.hub.dismiss(s)
-	err := s.readFrames(ctx, ws)
-	s.finish(ctx, err)
+	err := s.read(ctx, ws)
+	s.linger(err)
+	s.finish(ctx)
 	_ = ws.CloseNow()
 }
 
-func (s *session) readFrames(ctx context.Context, ws *websocket.Conn) error {
+// read returns when no further message can be read.
+func (s *session) read(ctx context.Context, ws *websocket.Conn) error {
+	// The library starts a watcher for every read whose context can end. This
+	// one cannot: the connection is cut instead.
+	unending := context.WithoutCancel(ctx)
 	for {
-		kind, r, err := ws.Reader(ctx)
+		kind, r, err := ws.Reader(unending)
 		if err != nil {
 			return err
 		}
-		if kind != websocket.MessageText {
-			s.end(endNotText)
-			_, err := io.Copy(io.Discard, r)
-			return err
-		}
-		buf := scratches.Get().(*bytes.Buffer)
-		buf.Reset()
-		_, err = buf.ReadFrom(r)
-		if err == nil {
-			s.receive(ctx, buf.Bytes())
-		}
-		if buf.Cap() <= 8<<10 {
-			scratches.Put(buf)
-		}
-		if err != nil {
+		if err := s.readMessage(ctx, kind, r); err != nil {
 			return err
 		}
 	}
+}
+
+func (s *session) readMessage(ctx context.Context, kind websocket.MessageType, r io.Reader) error {
+	buf := scratches.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= 8<<10 {
+			scratches.Put(buf)
+		}
+	}()
+	buf.Reset()
+	if _, err := buf.ReadFrom(r); err != nil {
+		return err
+	}
+	s.link.pending = 0
+	switch {
+	case s.over():
+	case kind != websocket.MessageText:
+		s.end(endNotText)
+	case !utf8.Valid(buf.Bytes()):
+		s.end(endNotUTF8)
+	default:
+		s.hub.metrics.messagesIn.Inc()
+		s.route(ctx, buf.Bytes())
+	}
+	return nil
 }
 
 var scratches = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 2<<10)) }}
 
-// receive handles one message. data is valid only during the call.
-func (s *session) receive(ctx context.Context, data []byte) {
-	s.hub.metrics.framesIn.Inc()
-	if !utf8.Valid(data) {
-		s.end(endNotUTF8)
+// over reports whether the close frame is queued: what the client still says does not count.
+func (s *session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stage == stageEnded
+}
+
+// pinged answers whether a ping is to be answered; pings count as requests do.
+func (s *session) pinged(context.Context, []byte) bool {
+	s.link.pending = 0
+	_, ok := s.admit(1)
+	return ok
+}
+
+// linger waits, after the client broke the protocol, until it has read the
+// close frame and hung up, or until the wheel cuts the connection: closing
+// while the client still sends would take the close frame away from it.
+func (s *session) linger(err error) {
+	if websocket.CloseStatus(err) != -1 || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return
 	}
-	s.route(ctx, data)
+	s.end(endProtocol)
+	_, _ = io.Copy(io.Discard, s.link.Conn)
+}
+
+// farewell queues a close frame that the library made, as the last frame.
+func (s *session) farewell(frame []byte) {
+	s.mu.Lock()
+	if s.stage != stageEnded {
+		if code := binary.BigEndian.Uint16(append(frame[2:len(frame):len(frame)], 0, 0)); s.ending.reason == "" {
+			s.ending.reason = reasonProtocol
+			switch websocket.StatusCode(code) {
+			case websocket.StatusMessageTooBig:
+				s.ending.reason = reasonOversize
+			case websocket.StatusProtocolError:
+			default: // it answers the client's own
+				s.ending.reason = reasonClient
+			}
+		}
+		s.stage = stageEnded
+		s.closeBy = s.hub.uptime() + s.hub.cfg.CloseTimeout
+		s.sealLocked(frame, false, s.hub.uptime())
+		s.hub.wheel.schedule(s, s.closeBy)
+	}
+	s.mu.Unlock()
+	s.flush()
 }
 
 // end queues the close frame and gives the client CloseTimeout to answer it.
@@ -150,15 +207,12 @@ func (s *session) endLocked(now time.Duration) {
 
 // finish ends the session after its reader: no event reaches it any more,
 // what it started is awaited, and observers are told.
-func (s *session) finish(ctx context.Context, cause error) {
+func (s *session) finish(ctx context.Context) {
 	s.link.cut()
 	s.mu.Lock()
 	reason := s.ending.reason
 	if reason == "" {
 		reason = reasonClient
-		if errors.Is(cause, websocket.ErrMessageTooBig) {
-			reason = reasonOversize
-		}
 	}
 	s.stage = stageEnded
 	s.jobs, s.jobBytes = nil, 0
@@ -179,9 +233,10 @@ func (s *session) finish(ctx context.Context, cause error) {
 	s.mu.Unlock()
 	if told {
 		for _, o := range s.hub.cfg.Observers {
-			o.SessionClosed(ctx, caller, reason)
+			o.SessionClosed(context.WithoutCancel(ctx), caller, reason)
 		}
 	}
+	s.cancel()
 }
 
 // settle counts the session no longer among those that have not opened.

@@ -82,9 +82,6 @@ func (s *session) look(now time.Duration) (next time.Duration, beat bool) {
 func (s *session) nextLook(now, silent time.Duration, expires time.Time) (next time.Duration, beat bool) {
 	cfg := &s.hub.cfg
 	s.mu.Lock()
-	if s.nextBeat == 0 {
-		s.nextBeat = now
-	}
 	if beat = now >= s.nextBeat; beat {
 		s.nextBeat = now + cfg.Heartbeat
 	}
