@@ -28,7 +28,7 @@ var transitions = []transition{
 	{ActAnswer, Active, []State{Active}, answer},
 
 	{ActDecline, Ringing, []State{Ringing, Ended}, decline},
-	{ActDecline, Connecting, []State{Connecting}, decline}, // too late: answered elsewhere
+	{ActDecline, Connecting, nil, decline}, // always too late: says that it was answered elsewhere
 	{ActDecline, Active, []State{Active}, decline},
 	{ActDecline, Ended, []State{Ended}, nothing},
 
@@ -52,7 +52,7 @@ var transitions = []transition{
 	{ActLose, Ended, []State{Ended}, nothing},
 
 	{ActResume, Ringing, []State{Ringing}, resume},
-	{ActResume, Connecting, []State{Connecting, Active}, resume},
+	{ActResume, Connecting, []State{Connecting}, resume},
 	{ActResume, Active, []State{Active}, resume},
 
 	{ActVerify, Connecting, []State{Connecting, Ended}, verify},

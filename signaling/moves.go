@@ -231,7 +231,11 @@ func resume(s *step) error {
 		return nil
 	}
 	s.emit(Effect{Kind: EffUpdate})
-	return s.to(p, LegConnected, time.Time{})
+	var until time.Time
+	if s.call.Media == SFU && p.Route != RouteSFU { // still has to move there
+		until = s.now.Add(ConnectTimeout)
+	}
+	return s.to(p, LegConnected, until)
 }
 
 func invite(s *step) error {

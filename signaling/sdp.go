@@ -101,7 +101,7 @@ func screenSDP(sdp string, relayOnly bool) (string, error) {
 	var b strings.Builder
 	for line := range strings.Lines(sdp) {
 		body := strings.TrimRight(line, "\r\n")
-		candidate, ok := strings.CutPrefix(body, "a=")
+		candidate, ok := cutFold(body, "a=")
 		if !ok || !isCandidate(candidate) {
 			b.WriteString(line)
 			continue

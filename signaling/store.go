@@ -149,7 +149,7 @@ func saveAlive(tx *sqldb.Tx, prev, next Call, now time.Time) error {
 		old, _ := prev.Find(p.User)
 		var err error
 		switch {
-		case p.Leg == LegConnected && p.Until.IsZero() && (old.Leg != LegConnected || !old.Until.IsZero()):
+		case p.Leg == LegConnected && (old.Leg != LegConnected || !old.Until.IsZero() && p.Until.IsZero()):
 			err = watch(tx, next.ID, p, now)
 		case old.Leg == LegConnected && p.Leg != LegConnected:
 			_, err = tx.Exec("DELETE FROM call_alive WHERE call_id = ? AND user_id = ?", next.ID, p.User)
