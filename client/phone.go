@@ -51,7 +51,7 @@ type grant struct {
 // descriptions and candidates over the socket, proves the keys, and reports.
 // Feed it the call's events with Handle; Close ends its media.
 type DirectCall struct {
-	conn   *Conn
+	conn   atomic.Pointer[Conn] // replaced by Move
 	caller bool
 	opts   DirectOptions
 	grant  grant
@@ -94,13 +94,18 @@ type DirectOptions struct {
 func newDirect(conn *Conn, caller bool, g grant, opts DirectOptions) *DirectCall {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &DirectCall{
-		conn: conn, caller: caller, opts: opts, grant: g, stop: stop, tasks: make(chan func() error, taskMax),
+		caller: caller, opts: opts, grant: g, stop: stop, tasks: make(chan func() error, taskMax),
 		connected: make(chan struct{}), proved: make(chan struct{}), failed: make(chan struct{}),
 		other: g.Call.From.User,
 	}
+	c.conn.Store(conn)
 	c.wg.Go(func() { c.run(ctx) })
 	return c
 }
+
+// Move makes the call go on over another socket of the same device, after the
+// one it was made on broke. Media is not touched.
+func (c *DirectCall) Move(conn *Conn) { c.conn.Store(conn) }
 
 // run works off the tasks in order and reports once connected, until Close.
 func (c *DirectCall) run(ctx context.Context) {
@@ -115,7 +120,7 @@ func (c *DirectCall) run(ctx context.Context) {
 			}
 		case <-connected:
 			connected = nil
-			_ = c.conn.Call(ctx, "calls.connected", map[string]any{"call": c.ID(), "route": c.Route()}, nil) // the next report tells too
+			_ = c.conn.Load().Call(ctx, "calls.connected", map[string]any{"call": c.ID(), "route": c.Route()}, nil) // the next report tells too
 			before = c.report(ctx, before)
 		case <-tick.C:
 			if connected == nil {
@@ -133,7 +138,7 @@ func (c *DirectCall) run(ctx context.Context) {
 // report tells the server whether packets came since the last report.
 func (c *DirectCall) report(ctx context.Context, before int64) (now int64) {
 	now = c.heard.Load()
-	_ = c.conn.Call(ctx, "calls.report", map[string]any{"call": c.ID(), "alive": now > before}, nil) // a lost report is followed by the next
+	_ = c.conn.Load().Call(ctx, "calls.report", map[string]any{"call": c.ID(), "alive": now > before}, nil) // a lost report is followed by the next
 	return now
 }
 
@@ -205,7 +210,7 @@ func (c *DirectCall) wait(ctx context.Context, done <-chan struct{}) error {
 // Verify tells the server whether the people found their words ("match" or
 // "differ"). Call it after WaitProved.
 func (c *DirectCall) Verify(ctx context.Context, result string) error {
-	return c.conn.Call(ctx, "calls.verify", map[string]any{"call": c.ID(), "transcript": c.transcript, "result": result}, nil)
+	return c.conn.Load().Call(ctx, "calls.verify", map[string]any{"call": c.ID(), "transcript": c.transcript, "result": result}, nil)
 }
 
 // Close ends the media and waits for what the call had started. It does not hang up.
@@ -393,7 +398,7 @@ func (c *DirectCall) takeKeys(kind string, m keyMessage) error { return c.verify
 func (c *DirectCall) takeProof(nonceA, nonceB []byte) {
 	v := c.verify
 	p := Proof{Call: string(c.ID()), NonceA: nonceA, NonceB: nonceB}
-	me := string(c.conn.Opened().User)
+	me := string(c.conn.Load().Opened().User)
 	if c.caller {
 		p.UserA, p.UserB, p.FpA, p.FpB = me, string(c.other), v.own, v.remote
 	} else {
@@ -413,7 +418,7 @@ func (c *DirectCall) fail(err error) {
 // send relays a signal to the other device.
 func (c *DirectCall) send(kind string, data any) {
 	params := map[string]any{"call": c.ID(), "kind": kind, "data": data}
-	if err := c.conn.Notify(context.Background(), "calls.signal", params); err != nil {
+	if err := c.conn.Load().Notify(context.Background(), "calls.signal", params); err != nil {
 		c.fail(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,10 +16,20 @@ import (
 	"parley/internal/app"
 	"parley/internal/clock"
 	"parley/internal/config"
+	"parley/internal/sqldb"
 	"parley/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// childDir, in the environment, makes the test binary a node on that folder,
+// so that tests can kill one.
+const childDir = "APP_TEST_NODE_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		os.Exit(runChild(dir))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait of a test; what it waits for takes milliseconds.
 const patience = 20 * time.Second
@@ -322,4 +333,43 @@ func matchWords(people ...*person) {
 		}
 		cancel()
 	}
+}
+
+// lockDatabase keeps the node's database from being written until release is called.
+func lockDatabase(t *testing.T, dir string) (release func()) {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: dir + "/parley.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	running := make(chan error, 1)
+	go func() { running <- db.Run(ctx) }()
+	locked, unlock, unlocked := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		unlocked <- db.Update(ctx, func(tx *sqldb.Tx) error {
+			close(locked)
+			<-unlock
+			return nil
+		})
+	}()
+	<-locked
+	var once sync.Once
+	release = func() {
+		once.Do(func() {
+			close(unlock)
+			if err := <-unlocked; err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if err := <-running; err != nil {
+				t.Error(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(release)
+	return release
 }

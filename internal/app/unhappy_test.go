@@ -246,3 +246,26 @@ func TestStory_CardNumbersAreRefusedEverywhere(t *testing.T) {
 		t.Errorf("something was kept: %v", got)
 	}
 }
+
+func TestStory_DatabaseDownAtCaptureCapturesNothingLater(t *testing.T) {
+	dir := t.TempDir()
+	n := start(t, dir)
+	buyer, seller := n.join("buyer", "b1"), n.join("seller", "s1")
+	pay := inCall(buyer, seller)
+	buyer.do("confirmations.submit", buyer.confirmation(pay, 1))
+	second := seller.confirmation(pay, 1)
+	release := lockDatabase(t, dir)
+	seller.refused("ledger_unavailable", "confirmations.submit", second)
+	release()
+	if state := stateOf(buyer, pay); state != "confirming" {
+		t.Errorf("payment is %s right after", state)
+	}
+	n.clock.Advance(121 * time.Second)
+	buyer.await("back to held", func(ev wire.Event, d map[string]any) bool {
+		payment, _ := d["payment"].(map[string]any)
+		return ev.Type == "payment.updated" && payment["state"] == "held" && len(payment["confirmed_by"].([]any)) == 0 && d["change"] != "held"
+	})
+	if b, s := available(n, "buyer"), available(n, "seller"); b != 38000 || s != 50000 {
+		t.Errorf("buyer has %d, seller %d", b, s)
+	}
+}

@@ -1,0 +1,180 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/internal/app"
+	"parley/internal/config"
+	"parley/wire"
+)
+
+// runChild serves a dev node until it is killed.
+func runChild(dir string) int {
+	cfg, err := config.Load("", nil, app.DevSettings(dir, 0))
+	if err == nil {
+		var n *app.Node
+		if n, err = app.New(context.Background(), app.Options{Config: cfg, Dev: true}); err == nil {
+			err = n.Run(context.Background(), func(i app.Info) error { return json.NewEncoder(os.Stdout).Encode(i) })
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// startChild runs a node in a process of its own.
+func startChild(t *testing.T, dir string) *node {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	cmd.Stderr = t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n := &node{t: t}
+	var once sync.Once
+	n.stop = func() {
+		once.Do(func() {
+			_ = cmd.Process.Kill() // SIGKILL; it may have ended
+			_ = cmd.Wait()         // always "killed"
+		})
+	}
+	t.Cleanup(n.stop)
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("child gave no line: %v", err)
+	}
+	if err := json.Unmarshal(line, &n.info); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// move takes a person to another node, as an SDK does after its socket broke.
+func (p *person) move(to *node) {
+	p.t.Helper()
+	resume := map[wire.ConversationID]int64{}
+	p.mu.Lock()
+	for _, ev := range p.events {
+		resume[ev.Conversation] = max(resume[ev.Conversation], ev.Seq)
+	}
+	p.mu.Unlock()
+	delete(resume, "")
+	p.conn.Close()
+	p.n = to
+	p.connect(resume)
+	p.call.Move(p.conn)
+}
+
+func TestCrash_BetweenTheConfirmationsTheCallGoesOnAndTheSecondCaptures(t *testing.T) {
+	dir := t.TempDir()
+	first := startChild(t, dir)
+	buyer, seller := first.join("buyer", "b1"), first.join("seller", "s1")
+	pay := inCall(buyer, seller)
+	buyer.do("confirmations.submit", buyer.confirmation(pay, 1))
+	seller.awaitPayment("confirming")
+	first.stop()
+
+	heard := buyer.call.Heard()
+	second := startChild(t, dir)
+	buyer.move(second)
+	seller.move(second)
+	waitUntil(t, "the voices go on without the node", func() bool { return buyer.call.Heard() > heard+10 })
+	submitWhenAlive(seller, pay)
+	buyer.awaitPayment("captured")
+	if b, s := available(second, "buyer"), available(second, "seller"); b != 38000 || s != 61880 {
+		t.Errorf("buyer has %d, seller %d", b, s)
+	}
+	second.stop()
+	checkLedger(t, dir)
+}
+
+// submitWhenAlive confirms as soon as the new node has heard that both sides hear each other.
+func submitWhenAlive(p *person, pay string) {
+	p.t.Helper()
+	waitUntil(p.t, "the confirmation is taken", func() bool {
+		opened, err := p.try("confirmations.open", map[string]any{"payment": pay, "version": 1})
+		if err != nil {
+			return false
+		}
+		assertion, err := p.key.Assert(raw(p.t, opened["options"]), originOf(p))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		_, err = p.try("confirmations.submit", map[string]any{
+			"payment": pay, "version": 1, "transcript": opened["transcript"], "sas": "match", "nonce": opened["nonce"],
+			"assertion": assertion, "idempotency_key": "after-" + p.user,
+		})
+		return err == nil
+	})
+}
+
+func originOf(p *person) string { return p.n.info.URL }
+
+func waitUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); !is(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// TestCrash_InsideTheCapture kills the node at a random moment around the
+// second confirmation: the payment is captured once, or still waits for it.
+func TestCrash_InsideTheCaptureItHappensOnceOrNotAtAll(t *testing.T) {
+	captured := 0
+	for range 4 {
+		dir := t.TempDir()
+		first := startChild(t, dir)
+		buyer, seller := first.join("buyer", "b1"), first.join("seller", "s1")
+		pay := inCall(buyer, seller)
+		buyer.do("confirmations.submit", buyer.confirmation(pay, 1))
+		mine := seller.confirmation(pay, 1)
+		answered := make(chan error, 1)
+		go func() {
+			_, err := seller.try("confirmations.submit", mine)
+			answered <- err
+		}()
+		kill := time.NewTimer(rand.N(4 * time.Millisecond))
+		<-kill.C
+		first.stop()
+		acknowledged := <-answered == nil
+
+		second := startChild(t, dir)
+		var p struct {
+			State    string
+			Captured int64
+		}
+		if err := second.server("").Do(t.Context(), "GET", "/v1/payments/"+pay, "", nil, &p); err != nil {
+			t.Fatal(err)
+		}
+		b, s := available(second, "buyer"), available(second, "seller")
+		switch {
+		case p.State == "captured" && p.Captured == 12000 && b == 38000 && s == 61880:
+			captured++
+		case p.State == "confirming" && !acknowledged && p.Captured == 0 && b == 38000 && s == 50000:
+		default:
+			t.Errorf("payment is %+v, acknowledged %v, buyer has %d, seller %d", p, acknowledged, b, s)
+		}
+		second.stop()
+		checkLedger(t, dir)
+	}
+	t.Logf("captured in %d of 4", captured)
+}
