@@ -21,10 +21,13 @@ type feed struct {
 
 	packets atomic.Uint64 // came in
 	dropped atomic.Uint64 // came in while muted
+	flooded atomic.Uint64 // came in faster than any voice
 	levels  levels
 	reception
 
-	hdr rtp.Header // scratch of the one goroutine that pushes
+	// Of the one goroutine that pushes:
+	pace pace
+	hdr  rtp.Header // scratch
 
 	// Guarded by the SFU's mutex:
 	speech  speech

@@ -30,7 +30,7 @@ type benchRequest struct {
 type benchReply struct {
 	Answer, Error string
 	CPU           time.Duration // user and system
-	RSS           int64         // KiB
+	RSS           int64         // bytes, 0 where there is no /proc
 	Out           uint64        // packets forwarded
 }
 
@@ -80,7 +80,11 @@ func usage(s *media.SFU) benchReply {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err == nil {
 		r.CPU = time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		r.RSS = u.Maxrss
+	}
+	if statm, err := os.ReadFile("/proc/self/statm"); err == nil {
+		var size, resident int64
+		_, _ = fmt.Sscan(string(statm), &size, &resident)
+		r.RSS = resident * int64(os.Getpagesize())
 	}
 	for _, room := range s.Rooms() {
 		for _, p := range room.Participants {
@@ -155,7 +159,7 @@ func BenchmarkForward(b *testing.B) {
 			packets := float64(after.Out - before.Out)
 			b.ReportMetric(float64((after.CPU-before.CPU).Nanoseconds())/packets/1000, "server_us/packet")
 			b.ReportMetric(packets/took.Seconds(), "packets/s")
-			b.ReportMetric(float64(after.RSS-empty.RSS)/1024/float64(len(crowd)), "MB/person")
+			b.ReportMetric(float64(after.RSS-empty.RSS)/1e6/float64(len(crowd)), "MB/person")
 		})
 	}
 }

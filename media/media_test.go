@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/logging"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
@@ -69,6 +72,8 @@ type heard struct {
 type client struct {
 	media.Participant
 	pc        *webrtc.PeerConnection
+	mux       *ice.UDPMuxDefault
+	socket    net.PacketConn
 	mic       *webrtc.TrackLocalStaticRTP
 	sender    *webrtc.RTPSender
 	connected chan struct{}
@@ -80,8 +85,17 @@ type client struct {
 	slots     []media.Slot
 }
 
-func clientAPI(t testing.TB) *webrtc.API {
+var silence = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+
+// clientAPI makes an API whose connections use a socket of their own, which
+// the test may close to make the client vanish without a word.
+func clientAPI(t testing.TB) (*webrtc.API, *ice.UDPMuxDefault, net.PacketConn) {
 	t.Helper()
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: silence.NewLogger("ice")})
 	me := &webrtc.MediaEngine{}
 	for pt, c := range map[webrtc.PayloadType]webrtc.RTPCodecCapability{
 		111: {MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"},
@@ -94,14 +108,16 @@ func clientAPI(t testing.TB) *webrtc.API {
 	if err := me.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: levelURI}, webrtc.RTPCodecTypeAudio); err != nil {
 		t.Fatal(err)
 	}
-	var se webrtc.SettingEngine
+	se := webrtc.SettingEngine{LoggerFactory: silence}
 	se.SetIncludeLoopbackCandidate(true)
 	se.SetInterfaceFilter(func(name string) bool { return name == "lo" })
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	se.SetHostAcceptanceMinWait(0)
 	se.SetPrflxAcceptanceMinWait(0)
-	return webrtc.NewAPI(webrtc.WithMediaEngine(me), webrtc.WithSettingEngine(se), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+	se.SetICEUDPMux(mux)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(me), webrtc.WithSettingEngine(se),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), mux, socket
 }
 
 // newClient makes a participant with a microphone and so many slots, and its offer.
@@ -113,11 +129,12 @@ func newClient(t testing.TB, name string, slots int) (*client, string) {
 // newClientWith makes a participant whose microphone sends mime.
 func newClientWith(t testing.TB, name string, slots int, mime string) (*client, string) {
 	t.Helper()
-	pc, err := clientAPI(t).NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
+	api, mux, socket := clientAPI(t)
+	pc, err := api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{Participant: as(name), pc: pc, connected: make(chan struct{}), heard: make(chan heard, 4096)}
+	c := &client{Participant: as(name), pc: pc, mux: mux, socket: socket, connected: make(chan struct{}), heard: make(chan heard, 4096)}
 	var once sync.Once
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		if s == webrtc.PeerConnectionStateConnected {
@@ -158,6 +175,8 @@ func newClientWith(t testing.TB, name string, slots int, mime string) (*client, 
 func (c *client) hangUp() {
 	_ = c.pc.GracefulClose()
 	c.readers.Wait()
+	_ = c.mux.Close()
+	_ = c.socket.Close()
 }
 
 func (c *client) listen(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
@@ -176,12 +195,13 @@ func (c *client) listen(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 	}
 }
 
-// join takes a client into the room and waits until it is connected.
+// join takes a client into the room and waits until both ends are connected.
 func join(t testing.TB, s *media.SFU, name string, slots int) *client {
 	t.Helper()
 	c, offer := newClient(t, name, slots)
 	c.enter(t, s, room, offer)
 	c.await(t)
+	waitUntil(t, "the server is connected, too", func() bool { return stateOf(s, c.Participant) == "connected" })
 	return c
 }
 
@@ -267,16 +287,20 @@ func slotOf(slots []media.Slot, user wire.UserID) string {
 	return ""
 }
 
-// slotsNow is what the SFU says of a participant at this moment.
-func slotsNow(s *media.SFU, who media.Participant) []media.Slot {
+// slotsNow is what the SFU says of a participant's slots at this moment.
+func slotsNow(s *media.SFU, who media.Participant) []media.Slot { return infoOf(s, who).Slots }
+
+func stateOf(s *media.SFU, who media.Participant) string { return infoOf(s, who).State }
+
+func infoOf(s *media.SFU, who media.Participant) media.ParticipantInfo {
 	for _, r := range s.Rooms() {
 		for _, p := range r.Participants {
 			if r.Room == room && p.Participant == who {
-				return p.Slots
+				return p
 			}
 		}
 	}
-	return nil
+	return media.ParticipantInfo{}
 }
 
 // number returns which of the talker's packets h is, by its payload.

@@ -13,7 +13,7 @@ import (
 type metrics struct {
 	rooms, participants prometheus.Gauge
 	in, out, failed     prometheus.Counter
-	muted               prometheus.Counter
+	muted, flooded      prometheus.Counter
 	refused             *prometheus.CounterVec
 	answer              prometheus.Histogram
 }
@@ -32,6 +32,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		out:          counter("packets_out_total", "Voice packets forwarded, one per listener."),
 		failed:       counter("packets_failed_total", "Voice packets that the transport refused."),
 		muted:        counter("packets_muted_total", "Voice packets dropped because the server muted the talker."),
+		flooded:      counter("packets_flooded_total", "Voice packets dropped because the talker sent more than any voice does."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parley_media_joins_refused_total", Help: "Joins refused, by reason.",
 		}, []string{"reason"}),
@@ -46,7 +47,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.in, m.out, m.failed, m.muted, m.refused, m.answer} {
+	for _, c := range []prometheus.Collector{m.rooms, m.participants, m.in, m.out, m.failed, m.muted, m.flooded, m.refused, m.answer} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("media: metrics: %w", err)
 		}
@@ -55,17 +56,18 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 // counted is how much of a peer's counts the metrics have already.
-type counted struct{ in, out, failed, muted uint64 }
+type counted struct{ in, out, failed, muted, flooded uint64 }
 
 // count carries over what p has counted since the last time. The SFU's mutex must be held.
 func (m *metrics) count(p *peer) {
-	now := counted{in: p.feed.packets.Load(), muted: p.feed.dropped.Load()}
+	now := counted{in: p.feed.packets.Load(), muted: p.feed.dropped.Load(), flooded: p.feed.flooded.Load()}
 	for _, s := range p.slots {
 		now.out += s.packets.Load()
 		now.failed += s.failed.Load()
 	}
 	m.in.Add(float64(now.in - p.counted.in))
 	m.muted.Add(float64(now.muted - p.counted.muted))
+	m.flooded.Add(float64(now.flooded - p.counted.flooded))
 	m.out.Add(float64(now.out - p.counted.out))
 	m.failed.Add(float64(now.failed - p.counted.failed))
 	p.counted = now

@@ -165,8 +165,8 @@ func (p *peer) read(in *incoming) {
 		if err != nil {
 			return
 		}
-		if parsePacket(buf[:n], levelID, &pkt) {
-			pkt.red = pkt.pt == p.offer.redPT && pkt.pt != 0
+		if parsePacket(buf[:n], levelID, &pkt) && (pkt.pt == p.offer.opusPT || pkt.pt == p.offer.redPT) {
+			pkt.red = pkt.pt == p.offer.redPT
 			p.take(ssrc, &pkt)
 		}
 	}
@@ -196,7 +196,11 @@ func (p *peer) readReports(r *webrtc.RTPReceiver) {
 func (p *peer) take(ssrc uint32, pkt *packet) {
 	now := int64(time.Since(p.epoch))
 	p.feed.arrived(ssrc, pkt, now)
-	p.feed.push(pkt, now)
+	if p.feed.pace.admit(now, len(pkt.payload)) {
+		p.feed.push(pkt, now)
+	} else {
+		p.feed.flooded.Add(1)
+	}
 }
 
 // report tells the client how its microphone arrives.

@@ -11,7 +11,6 @@ import (
 const (
 	maxFrame  = 1275      // bytes, RFC 6716, 3.4
 	maxBehind = 5 * frame // a player that is later than this begins anew from now
-	leadIn    = 2 * frame // between taking a slot and the first frame
 )
 
 // Play lets everybody in the room hear frames, Opus packets of 20 ms each, as
@@ -46,7 +45,7 @@ func (s *SFU) Play(ctx context.Context, id wire.CallID, frames [][]byte) error {
 
 // speak sends one frame every 20 ms.
 func (s *SFU) speak(ctx context.Context, r *room, f *feed, frames [][]byte) error {
-	due := s.deps.Clock.Now().Add(leadIn)
+	due := s.deps.Clock.Now()
 	for i, payload := range frames {
 		if err := s.deps.Clock.Wait(ctx, due); err != nil {
 			return fmt.Errorf("media: prompt: %w", err)

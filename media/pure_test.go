@@ -266,3 +266,35 @@ func FuzzPacket(f *testing.F) {
 		}
 	})
 }
+
+func TestPace_AdmitsAnyVoiceAndNoFlood(t *testing.T) {
+	for name, x := range map[string]struct {
+		every    time.Duration
+		bytes    int
+		admitted func(share float64) bool
+	}{
+		"speech":           {20 * time.Millisecond, 80, func(s float64) bool { return s == 1 }},
+		"shortest frames":  {2500 * time.Microsecond, 60, func(s float64) bool { return s == 1 }},
+		"best music, RED":  {20 * time.Millisecond, 2 * 1275, func(s float64) bool { return s == 1 }},
+		"1,000 packets/s":  {time.Millisecond, 80, func(s float64) bool { return s > 0.45 && s < 0.6 }},
+		"10,000 packets/s": {100 * time.Microsecond, 80, func(s float64) bool { return s < 0.1 }},
+		"large packets":    {2500 * time.Microsecond, 1400, func(s float64) bool { return s < 0.4 }},
+	} {
+		var p pace
+		in, ok := 0, 0
+		for now := time.Duration(0); now < 30*time.Second; now += x.every {
+			if in++; p.admit(int64(now), x.bytes) {
+				ok++
+			}
+		}
+		if share := float64(ok) / float64(in); !x.admitted(share) {
+			t.Errorf("%s: %.2f admitted", name, share)
+		}
+	}
+	var p pace
+	for i := range 100 { // two seconds of speech that waited somewhere
+		if !p.admit(5e9, 80) {
+			t.Fatalf("packet %d of what had waited was dropped", i)
+		}
+	}
+}

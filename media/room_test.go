@@ -204,10 +204,9 @@ func TestSpeakers_ReportedWithHysteresis(t *testing.T) {
 	}
 }
 
-func TestDisconnected_WhenClientVanishesItIsTakenOut(t *testing.T) {
+func TestDisconnected_WhoHangsUpIsTakenOutAtOnce(t *testing.T) {
 	w := newWitness()
-	cfg := media.Config{Disconnected: time.Second, Failed: time.Second}
-	s := served(t, cfg, media.Deps{Observer: w})
+	s := served(t, media.Config{}, media.Deps{Observer: w})
 	ann, bob := join(t, s, "ann", 1), join(t, s, "bob", 1)
 	w.waitFor(t, "connected ann", 1)
 	w.waitFor(t, "connected bob", 1)
@@ -218,6 +217,26 @@ func TestDisconnected_WhenClientVanishesItIsTakenOut(t *testing.T) {
 	if n := len(s.Rooms()[0].Participants); n != 1 {
 		t.Errorf("%d people are left", n)
 	}
+}
+
+func TestDisconnected_WhoVanishesIsReportedThenTakenOutAndMayComeBack(t *testing.T) {
+	w := newWitness()
+	cfg := media.Config{Disconnected: time.Second, Failed: 2 * time.Second}
+	s := served(t, cfg, media.Deps{Observer: w})
+	ann, bob := join(t, s, "ann", 1), join(t, s, "bob", 1)
+	w.waitFor(t, "connected bob", 1)
+	bob.hears(t, ann)
+	if err := bob.socket.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.waitFor(t, "disconnected bob", 1)
+	if n := len(s.Rooms()[0].Participants); n != 2 {
+		t.Errorf("%d people are left: bob gets time to come back", n)
+	}
+	w.waitFor(t, "slots ann []", 1)
+	again := join(t, s, "bob", 1)
+	w.waitFor(t, "connected bob", 2)
+	again.hears(t, ann)
 }
 
 func TestConnect_WhoNeverComesIsTakenOut(t *testing.T) {

@@ -61,6 +61,7 @@ func (s *SFU) shut() {
 	}
 	s.mu.Unlock()
 	closeAll(gone)
+	s.closing.Wait()
 	s.engine.close()
 }
 
@@ -139,7 +140,9 @@ func (s *SFU) settle() {
 		reports = append(reports, r.changes()...)
 	}
 	s.mu.Unlock()
-	closeAll(gone)
+	for _, p := range gone {
+		s.closing.Go(p.close) // may take its time; the other rooms do not wait for it
+	}
 	s.tell(reports)
 }
 

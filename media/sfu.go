@@ -20,9 +20,10 @@ type SFU struct {
 	deps    Deps
 	engine  *engine
 	metrics *metrics
-	epoch   time.Time     // zero of the monotonic time on the media path
-	ready   chan struct{} // closed when Run has begun
-	wake    chan struct{} // a peer's state or a room has changed
+	epoch   time.Time      // zero of the monotonic time on the media path
+	ready   chan struct{}  // closed when Run has begun
+	wake    chan struct{}  // a peer's state or a room has changed
+	closing sync.WaitGroup // connections that Run gave up
 
 	mu     sync.Mutex // guards what follows; never held while a connection opens or closes
 	rooms  map[wire.CallID]*room
