@@ -67,7 +67,7 @@ func BenchmarkEncode(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	frame := opus.Joined()[:opus.FrameSamples]
+	frame := opus.Chime(opus.Tone{Hz: 440, Length: time.Second})[4800:][:opus.FrameSamples]
 	for b.Loop() {
 		if _, err := enc.Encode(frame); err != nil {
 			b.Fatal(err)

@@ -41,11 +41,6 @@ func Chime(tones ...Tone) []int16 {
 	return pcm
 }
 
-// Joined is the sound of somebody coming: two tones upwards.
-func Joined() []int16 {
-	return Chime(Tone{660, 160 * time.Millisecond}, Tone{880, 240 * time.Millisecond})
-}
-
 // ReadWAV reads a RIFF file of 16-bit PCM: one or two channels, 8, 16, 24 or
 // 48 kHz. Two channels are mixed, and lower rates brought up to 48 kHz by
 // straight lines between samples. At most five minutes are read. Errors: ErrSound.

@@ -2,10 +2,10 @@ package opus_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"math"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -15,29 +15,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// wav writes a WAV file of 16-bit PCM.
-func wav(rate uint32, channels uint16, pcm []int16) []byte {
-	var b bytes.Buffer
-	le := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) }
-	b.WriteString("RIFF")
-	le(uint32(36 + 8 + 4 + 2*len(pcm)))
-	b.WriteString("WAVEfmt ")
-	le(uint32(16))
-	le(uint16(1))
-	le(channels)
-	le(rate)
-	le(rate * uint32(channels) * 2)
-	le(channels * 2)
-	le(uint16(16))
-	b.WriteString("LIST")
-	le(uint32(3))
-	b.WriteString("abc\x00") // odd chunks are padded
-	b.WriteString("data")
-	le(uint32(2 * len(pcm)))
-	le(pcm)
-	return b.Bytes()
-}
 
 func sine(rate int, hz float64, n int) []int16 {
 	out := make([]int16, n)
@@ -70,7 +47,7 @@ func TestReadWAV_EveryRateAndChannelCountKeepsThePitch(t *testing.T) {
 			stereo = append(stereo, s, s)
 		}
 		for channels, pcm := range map[uint16][]int16{1: mono, 2: stereo} {
-			got, err := opus.ReadWAV(bytes.NewReader(wav(uint32(rate), channels, pcm)))
+			got, err := opus.ReadWAV(bytes.NewReader(opustest.WAV(uint32(rate), channels, pcm)))
 			if err != nil {
 				t.Fatalf("%d Hz, %d channels: %v", rate, channels, err)
 			}
@@ -82,7 +59,7 @@ func TestReadWAV_EveryRateAndChannelCountKeepsThePitch(t *testing.T) {
 }
 
 func TestReadWAV_Refuses(t *testing.T) {
-	good := wav(48000, 1, sine(48000, 440, 960))
+	good := opustest.WAV(48000, 1, sine(48000, 440, 960))
 	change := func(at int, to byte) []byte {
 		b := bytes.Clone(good)
 		b[at] = to
@@ -97,7 +74,7 @@ func TestReadWAV_Refuses(t *testing.T) {
 		"three channels": change(22, 3),
 		"odd rate":       change(24, 0x81),
 		"eight bits":     change(34, 8),
-		"no sound":       wav(48000, 1, nil),
+		"no sound":       opustest.WAV(48000, 1, nil),
 	} {
 		if _, err := opus.ReadWAV(bytes.NewReader(b)); !errors.Is(err, opus.ErrSound) {
 			t.Errorf("%s: %v", name, err)
@@ -106,8 +83,8 @@ func TestReadWAV_Refuses(t *testing.T) {
 }
 
 func FuzzReadWAV(f *testing.F) {
-	f.Add(wav(48000, 1, sine(48000, 440, 960)))
-	f.Add(wav(8000, 2, sine(8000, 440, 320)))
+	f.Add(opustest.WAV(48000, 1, sine(48000, 440, 960)))
+	f.Add(opustest.WAV(8000, 2, sine(8000, 440, 320)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pcm, err := opus.ReadWAV(bytes.NewReader(b))
 		if err == nil && (len(pcm) == 0 || len(pcm) > 6*len(b)) {
@@ -117,4 +94,23 @@ func FuzzReadWAV(f *testing.F) {
 			t.Errorf("refused with %v", err)
 		}
 	})
+}
+
+func TestLoadLibrary_HasTheBuiltinPromptsInEveryBinary(t *testing.T) {
+	lib, err := opus.LoadLibrary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"joined", "left", "attention"} {
+		if n := lib[name].Length(); n < 300*time.Millisecond || n > time.Second {
+			t.Errorf("%s lasts %v", name, n)
+		}
+	}
+}
+
+func TestLoadLibrary_RefusesBadFiles(t *testing.T) {
+	_, err := opus.LoadLibrary(fstest.MapFS{"bad.wav": {Data: []byte("RIFF")}})
+	if !errors.Is(err, opus.ErrSound) {
+		t.Errorf("got %v", err)
+	}
 }
