@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,7 +21,12 @@ import (
 	"parley/payments/outbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(killEnv); path != "" {
+		work(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // schemas are those a Service needs.
 func schemas() sqldbtest.Schemas {
