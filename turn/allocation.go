@@ -39,6 +39,9 @@ type allocation struct {
 	s      *Server
 	client client
 	id     identity       // of the request that made it
+	made   [12]byte       // that request's transaction
+	life   time.Duration  // and the lifetime it was answered with
+	source *net.UDPAddr   // what pion knows it by
 	relay  netip.AddrPort // as clients and peers see it
 	sock   *net.UDPConn
 	ports  *ports
@@ -53,8 +56,9 @@ type allocation struct {
 	gone                 chan struct{} // closed by end
 }
 
-// newAllocation opens a relay socket of the family for c.
-func (s *Server) newAllocation(c client, id identity, six, even bool) (*allocation, error) {
+// newAllocation opens a relay socket for the client that asks in r.
+func (r *request) newAllocation(six, even bool) (*allocation, error) {
+	s := r.g.s
 	pool, external := s.ports4, s.cfg.ExternalIP
 	if six {
 		pool, external = s.ports6, s.cfg.ExternalIP6
@@ -64,14 +68,17 @@ func (s *Server) newAllocation(c client, id identity, six, even bool) (*allocati
 		return nil, err
 	}
 	a := &allocation{
-		s: s, client: c, id: id, sock: sock, ports: pool, port: port,
-		relay: netip.AddrPortFrom(external, port),
-		gone:  make(chan struct{}),
+		s: s, client: r.client, id: r.id, sock: sock, ports: pool, port: port,
+		relay:  netip.AddrPortFrom(external, port),
+		made:   r.msg.id,
+		life:   r.lifetime(),
+		source: s.engine.source(),
+		gone:   make(chan struct{}),
 	}
 	now := s.cfg.Clock.Now()
 	a.up.fill(s.cfg.Bandwidth, now)
 	a.down.fill(s.cfg.Bandwidth, now)
-	a.expires.Store(id.expires.Unix())
+	a.expires.Store(r.id.expires.Unix())
 	a.grants.Store(&grants{})
 	s.live.Add(1) // until release
 	return a, nil

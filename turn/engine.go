@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +25,7 @@ var (
 
 // exchange is one request on its way through the engine.
 type exchange struct {
-	src   *net.UDPAddr
+	src   *net.UDPAddr // who asks, see engine.source
 	raw   []byte
 	key   []byte      // what the request is signed with
 	relay *allocation // what an Allocate request is to be given
@@ -36,19 +37,20 @@ type exchange struct {
 // engine is pion's TURN server behind a door that lets in one request at a
 // time: it is pion's only PacketConn, its authenticator and its maker of relay
 // sockets, so that everything pion does between two reads belongs to the
-// request of the first. One engine serves one listener.
+// request of the first.
 //
 // pion keeps the lives of allocations, permissions and channels and reports
 // their ends; no packet of data passes through it.
 type engine struct {
-	local  net.Addr
+	realm  []byte
 	find   func(relay netip.AddrPort) *allocation
 	in     chan *exchange
 	closed chan struct{}
 
 	current *exchange // of pion's read loop alone
 
-	nonce atomic.Pointer[pionNonce]
+	nonce   atomic.Pointer[pionNonce]
+	sources atomic.Uint64
 }
 
 type pionNonce struct {
@@ -57,9 +59,9 @@ type pionNonce struct {
 }
 
 // newEngine starts pion; close ends it.
-func newEngine(local net.Addr, realm string, find func(netip.AddrPort) *allocation) (*engine, error) {
+func newEngine(realm string, find func(netip.AddrPort) *allocation) (*engine, error) {
 	e := &engine{
-		local:  local,
+		realm:  []byte(realm),
 		find:   find,
 		in:     make(chan *exchange),
 		closed: make(chan struct{}),
@@ -97,24 +99,34 @@ func (e *engine) do(ex *exchange) error {
 // be called once.
 func (e *engine) close() { close(e.closed) }
 
+// source returns an address that pion is to know a new allocation by. It is
+// never used twice: when an allocation ends, pion's reader deletes whatever has
+// the 5-tuple then, which may be the next allocation of the same client. All
+// are out of 100::/64, where no packet comes from (RFC 6666).
+func (e *engine) source() *net.UDPAddr {
+	ip := net.ParseIP("100::")
+	binary.BigEndian.PutUint64(ip[8:], e.sources.Add(1))
+	return &net.UDPAddr{IP: ip, Port: 1}
+}
+
 // signedWith completes a request for pion: w without credentials becomes one
 // signed by username with pion's own nonce.
-func (e *engine) signedWith(w *builder, username, realm, key []byte) ([]byte, error) {
-	nonce, err := e.freshNonce(string(realm))
+func (e *engine) signedWith(w *builder, username, key []byte) ([]byte, error) {
+	nonce, err := e.freshNonce()
 	if err != nil {
 		return nil, err
 	}
-	return w.attr(attrUsername, username).attr(attrRealm, realm).attr(attrNonce, nonce).sign(key).b, nil
+	return w.attr(attrUsername, username).attr(attrRealm, e.realm).attr(attrNonce, nonce).sign(key).b, nil
 }
 
 // freshNonce asks pion for a nonce as a client would: with an unsigned Allocate.
-func (e *engine) freshNonce(realm string) ([]byte, error) {
+func (e *engine) freshNonce() ([]byte, error) {
 	if n := e.nonce.Load(); n != nil && time.Since(n.made) < nonceAge {
 		return n.value, nil
 	}
 	ex := &exchange{
-		src: net.UDPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:9")),
-		raw: newBuilder(nil, methodAllocate, classRequest, [12]byte{}).attr(attrRealm, []byte(realm)).b,
+		src: e.source(),
+		raw: newBuilder(nil, methodAllocate, classRequest, [12]byte{}).b,
 	}
 	if err := e.do(ex); err != nil {
 		return nil, err
@@ -193,7 +205,7 @@ func (e enginePort) WriteTo(p []byte, _ net.Addr) (int, error) {
 }
 
 func (e enginePort) Close() error                     { return nil }
-func (e enginePort) LocalAddr() net.Addr              { return e.local }
+func (e enginePort) LocalAddr() net.Addr              { return &net.UDPAddr{IP: net.IPv6loopback, Port: 1} }
 func (e enginePort) SetDeadline(time.Time) error      { return nil }
 func (e enginePort) SetReadDeadline(time.Time) error  { return nil }
 func (e enginePort) SetWriteDeadline(time.Time) error { return nil }

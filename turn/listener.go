@@ -23,7 +23,6 @@ type listener struct {
 	addr      netip.AddrPort
 	udp       *net.UDPConn
 	tcp       net.Listener
-	engine    *engine // set by Run
 }
 
 // listen opens the socket for t at host:port.
@@ -64,9 +63,6 @@ func (l *listener) close() {
 	}
 	_ = l.tcp.Close()
 }
-
-// localAddr is the listener's address as pion tells 5-tuples by.
-func (l *listener) localAddr() net.Addr { return net.UDPAddrFromAddrPort(l.addr) }
 
 func (l *listener) runUDP() error {
 	g := &guard{s: l.s}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"net/netip"
+	"time"
 )
 
 // Sizes and constants of RFC 8489 §5 and §14.
@@ -255,6 +256,10 @@ func (w *builder) attr(kind uint16, value []byte) *builder {
 
 func (w *builder) uint32(kind uint16, v uint32) *builder {
 	return w.attr(kind, binary.BigEndian.AppendUint32(nil, v))
+}
+
+func (w *builder) lifetime(d time.Duration) *builder {
+	return w.uint32(attrLifetime, uint32(d/time.Second))
 }
 
 func (w *builder) address(kind uint16, addr netip.AddrPort) *builder {

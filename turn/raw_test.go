@@ -22,6 +22,7 @@ type raw struct {
 	username, password string
 	realm, nonce       string
 	fingerprint        bool
+	buf                []byte // of datagrams read
 }
 
 // dialRaw connects without a credential; from is a local address or "".
@@ -134,9 +135,11 @@ func (r *raw) read() []byte {
 func (r *raw) tryRead() ([]byte, error) {
 	_ = r.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, ok := r.conn.(*net.UDPConn); ok {
-		buf := make([]byte, 65536)
-		n, err := r.conn.Read(buf)
-		return buf[:n], err
+		if r.buf == nil {
+			r.buf = make([]byte, 65536)
+		}
+		n, err := r.conn.Read(r.buf)
+		return r.buf[:n], err
 	}
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r.conn, head); err != nil {
@@ -159,7 +162,7 @@ func (r *raw) tryRead() ([]byte, error) {
 
 func (r *raw) message() *stun.Message {
 	r.t.Helper()
-	m := &stun.Message{Raw: r.read()}
+	m := &stun.Message{Raw: append([]byte(nil), r.read()...)}
 	if err := m.Decode(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -308,3 +311,5 @@ func channelDataPadded(number uint16, payload []byte, transport string) []byte {
 	}
 	return b
 }
+
+func addrPort(a net.Addr) netip.AddrPort { return netip.MustParseAddrPort(a.String()) }

@@ -2,7 +2,6 @@ package turn
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"strconv"
 	"time"
@@ -116,7 +115,7 @@ func (r *request) allocate() {
 		r.refuse(486, "Allocation Quota Reached")
 		return
 	}
-	a, err := s.newAllocation(r.client, r.id, six, even)
+	a, err := r.newAllocation(six, even)
 	if err != nil {
 		s.quota.give(r.id)
 		r.refuse(508, "Insufficient Capacity")
@@ -159,22 +158,20 @@ func (r *request) wanted() (six, even bool, code int, reason string) {
 	return false, false, 440, "Address Family not Supported"
 }
 
-// repeat answers an Allocate on a 5-tuple that has an allocation: pion answers
-// a retransmission as it did before and refuses another (437).
+// repeat answers an Allocate on a 5-tuple that has an allocation: a
+// retransmission as before (RFC 8656 §7.2), another with 437.
 func (r *request) repeat(old *allocation) {
-	if !old.id.same(r.id) {
+	if !old.id.same(r.id) || old.made != r.msg.id {
 		r.refuse(437, "Allocation Mismatch")
 		return
 	}
-	r.answer(&exchange{}, r.fresh().attr(attrRequestedTransport, []byte{protocolUDP, 0, 0, 0}))
+	r.succeed(old)
 }
 
 // grant lets pion make the allocation.
 func (r *request) grant(a *allocation) {
-	ex := &exchange{relay: a}
-	w := r.fresh().attr(attrRequestedTransport, []byte{protocolUDP, 0, 0, 0}).
-		uint32(attrLifetime, uint32(r.lifetime(defaultLifetime)/time.Second))
-	ok := r.answer(ex, w)
+	ex := &exchange{src: a.source, relay: a}
+	ok := r.pass(ex, r.fresh().attr(attrRequestedTransport, []byte{protocolUDP, 0, 0, 0}).lifetime(a.life))
 	if !ex.taken {
 		a.end(endedByFailure)
 		a.release()
@@ -182,16 +179,27 @@ func (r *request) grant(a *allocation) {
 	}
 	if ok {
 		r.client.allocationMade(a)
+		r.succeed(a)
 	}
 }
 
+// succeed tells the client its addresses and the lifetime. pion's own answer
+// would give the client's address as pion knows it.
+func (r *request) succeed(a *allocation) {
+	r.reply(newBuilder(nil, methodAllocate, classSuccess, r.msg.id).
+		address(attrXORRelayedAddress, a.relay).
+		lifetime(a.life).
+		address(attrXORMappedAddress, r.client.addr).
+		sign(r.key))
+}
+
 // lifetime is what the client asks for within bounds, and never longer than its credential lives.
-func (r *request) lifetime(least time.Duration) time.Duration {
+func (r *request) lifetime() time.Duration {
 	life := defaultLifetime
 	if v, ok := r.msg.get(attrLifetime); ok && len(v) == 4 {
 		life = time.Duration(binary.BigEndian.Uint32(v)) * time.Second
 	}
-	life = min(max(life, least), maxLifetime)
+	life = min(max(life, defaultLifetime), maxLifetime)
 	return max(min(life, r.id.expires.Sub(r.now)), time.Second)
 }
 
@@ -210,10 +218,10 @@ func (r *request) refresh() {
 	}
 	life := time.Duration(0)
 	if v, ok := r.msg.get(attrLifetime); !ok || len(v) != 4 || binary.BigEndian.Uint32(v) != 0 {
-		life = r.lifetime(defaultLifetime)
+		life = r.lifetime()
 		r.allocation.prolong(r.id)
 	}
-	r.answer(&exchange{}, r.fresh().uint32(attrLifetime, uint32(life/time.Second)))
+	r.answer(r.fresh().lifetime(life))
 }
 
 // createPermission serves CreatePermission (RFC 8656 §10.2): all peers or none.
@@ -245,7 +253,7 @@ func (r *request) createPermission() {
 	case len(have)+len(fresh) > maxGrants:
 		r.refuse(508, "Insufficient Capacity")
 	default:
-		r.answer(&exchange{}, w)
+		r.answer(w)
 	}
 }
 
@@ -278,7 +286,7 @@ func (r *request) channelBind() {
 		r.refuse(508, "Insufficient Capacity")
 		return
 	}
-	r.answer(&exchange{}, r.fresh().attr(attrChannelNumber, []byte{byte(number >> 8), byte(number), 0, 0}).
+	r.answer(r.fresh().attr(attrChannelNumber, []byte{byte(number >> 8), byte(number), 0, 0}).
 		address(attrXORPeerAddress, peer))
 }
 
@@ -307,15 +315,22 @@ func (r *request) fresh() *builder {
 	return newBuilder(nil, r.msg.method, classRequest, r.msg.id)
 }
 
-// answer passes w through pion and its answer to the client; it reports success.
-func (r *request) answer(ex *exchange, w *builder) bool {
-	e := r.client.listener.engine
+// answer passes w through pion on behalf of the client's allocation and gives
+// the client pion's answer.
+func (r *request) answer(w *builder) {
+	ex := &exchange{src: r.allocation.source}
+	if r.pass(ex, w) {
+		r.reply(&builder{ex.reply})
+	}
+}
+
+// pass lets pion serve w and reports its success; a failure is answered.
+func (r *request) pass(ex *exchange, w *builder) bool {
 	username, _ := r.msg.get(attrUsername)
-	raw, err := e.signedWith(w, username, []byte(r.g.s.cfg.Realm), r.key)
-	if err == nil {
-		ex.raw, ex.key = raw, r.key
-		ex.src = net.UDPAddrFromAddrPort(r.client.addr)
-		err = e.do(ex)
+	var err error
+	ex.key = r.key
+	if ex.raw, err = r.g.s.engine.signedWith(w, username, r.key); err == nil {
+		err = r.g.s.engine.do(ex)
 	}
 	if err != nil {
 		r.g.s.metrics.dropped(dropEngineClosed)
@@ -326,17 +341,19 @@ func (r *request) answer(ex *exchange, w *builder) bool {
 	case reply.parse(ex.reply) != nil:
 		r.refuse(500, "Server Error")
 	case reply.class == classSuccess:
-		out := &builder{ex.reply}
-		if r.msg.fingerprint {
-			out.seal()
-		}
-		r.client.write(out.b)
 		return true
 	default:
-		code, reason := reply.errorCode()
-		r.refuse(code, reason)
+		r.refuse(reply.errorCode())
 	}
 	return false
+}
+
+// reply sends a signed answer, sealed if the request was.
+func (r *request) reply(w *builder) {
+	if r.msg.fingerprint {
+		w.seal()
+	}
+	r.client.write(w.b)
 }
 
 // errorCode reads an error answer of pion's.
@@ -356,10 +373,6 @@ func (r *request) refuseWith(code int, reason string, more func(*builder)) {
 	if more != nil {
 		more(w)
 	}
-	w.sign(r.key)
-	if r.msg.fingerprint {
-		w.seal()
-	}
 	r.g.s.metrics.errors.WithLabelValues(strconv.Itoa(code)).Inc()
-	r.client.write(w.b)
+	r.reply(w.sign(r.key))
 }

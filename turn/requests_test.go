@@ -264,3 +264,13 @@ func TestMalformed_IsNotAnswered(t *testing.T) {
 		t.Error("something malformed allocated")
 	}
 }
+
+func TestAllocate_AtOnceAfterTheLastOneEnded(t *testing.T) {
+	s := start(t, turn.Config{})
+	r := login(t, s, "udp", "call_1", "alice")
+	for range 300 {
+		r.allocate()
+		r.expect(r.ask(stun.MethodRefresh), 0)
+		r.expect(r.ask(stun.MethodRefresh, lifetime(0)), 0)
+	}
+}

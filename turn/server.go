@@ -38,7 +38,8 @@ type Server struct {
 	streams      *streams
 	certificate  *certificate // nil without TLS
 	ports4       *ports
-	ports6       *ports // nil without IPv6 relays
+	ports6       *ports  // nil without IPv6 relays
+	engine       *engine // set by Run
 
 	draining atomic.Bool
 	live     sync.WaitGroup // allocations not yet released, and their pumps
@@ -123,14 +124,12 @@ func (s *Server) newPolicy() policy {
 // It is called once. An error means that a socket broke.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.live.Wait()
-	for _, l := range s.listeners {
-		var err error
-		if l.engine, err = newEngine(l.localAddr(), s.cfg.Realm, s.table.event); err != nil {
-			s.closeSockets()
-			return err
-		}
-		defer l.engine.close()
+	var err error
+	if s.engine, err = newEngine(s.cfg.Realm, s.table.event); err != nil {
+		s.closeSockets()
+		return err
 	}
+	defer s.engine.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		<-ctx.Done()
