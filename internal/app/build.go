@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/sqldb"
 	"parley/media"
+	"parley/media/opus"
 	"parley/payments"
 	"parley/payments/ledger"
 	"parley/payments/outbox"
@@ -256,7 +258,11 @@ func (p *parts) buildCalls(n *Node) error {
 		deps.ICE = iceServers{p.turn}
 	}
 	if p.sfu != nil {
-		prompts, err := loadPrompts()
+		var sounds fs.FS
+		if dir := n.opts.Config.Media.Prompts; dir != "" {
+			sounds = os.DirFS(dir)
+		}
+		prompts, err := opus.LoadLibrary(sounds)
 		if err != nil {
 			return err
 		}

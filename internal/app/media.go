@@ -35,20 +35,8 @@ func (i iceServers) Servers(call wire.CallID, user wire.UserID, _ bool) []signal
 // rooms is the SFU as calls see it (signaling.Room), with the prompts it can play.
 type rooms struct {
 	sfu     *media.SFU
-	prompts map[string]opus.Prompt
+	prompts opus.Library
 	turn    *turn.Server // nil: no relay to close with the call
-}
-
-// loadPrompts encodes the built-in prompts; without Opus there are none.
-func loadPrompts() (map[string]opus.Prompt, error) {
-	if !opus.Available {
-		return nil, nil
-	}
-	joined, err := opus.NewPrompt("joined", opus.Joined())
-	if err != nil {
-		return nil, fmt.Errorf("app: prompt: %w", err)
-	}
-	return map[string]opus.Prompt{joined.Name: joined}, nil
 }
 
 // Join implements signaling.Room.

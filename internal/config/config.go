@@ -81,6 +81,7 @@ type TURN struct {
 type Media struct {
 	Enabled  bool     `yaml:"enabled" doc:"run the bundled SFU for calls of three and more"`
 	UDP      string   `yaml:"udp" doc:"address of the one UDP socket all calls share"`
+	Prompts  string   `yaml:"prompts" doc:"folder of WAV files that calls.prompt can play, besides the built-in joined, left and attention; needs a binary with Opus"`
 	Announce []string `yaml:"announce" doc:"public addresses to put into candidates, where the machine has private ones"`
 }
 
