@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,11 @@ func (r *recorder) take(but ...string) []heard {
 	r.all = nil
 	return all
 }
+
+// counter is a publisher that only counts.
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) Publish(context.Context, wire.Event, ...wire.To) { c.n.Add(1) }
 
 // shoutedNames shows everybody by a name that is made of the id.
 type shoutedNames struct{}

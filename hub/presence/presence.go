@@ -20,7 +20,8 @@ type Board interface {
 	// state is wire.Online, wire.Away, or empty to keep what the device said last.
 	Touch(ctx context.Context, u wire.UserID, d wire.DeviceID, state wire.PresenceState) error
 	// Leave says that the device's socket is gone. It still counts for the
-	// grace time, so that a reload does not show.
+	// grace time, so that a reload does not show. Not for a socket that another
+	// one of the same device replaced: the device has not left.
 	Leave(ctx context.Context, u wire.UserID, d wire.DeviceID) error
 	// SetInCall sets or clears the in-call mark, which shows while the person is connected.
 	SetInCall(ctx context.Context, u wire.UserID, in bool) error
