@@ -30,7 +30,10 @@ func (s *sessions) SessionOpened(ctx context.Context, c wire.Caller) {
 }
 
 // SessionClosed implements hub.Observer.
-func (s *sessions) SessionClosed(ctx context.Context, c wire.Caller, _ string) {
+func (s *sessions) SessionClosed(ctx context.Context, c wire.Caller, reason string) {
+	if reason == "replaced" {
+		return // the device is here, on the session that replaced this one
+	}
 	if err := s.board.Leave(context.WithoutCancel(ctx), c.User, c.Device); err != nil {
 		s.log.Warn("presence not left", "err", err)
 	}
