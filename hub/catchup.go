@@ -28,7 +28,7 @@ func (s *session) startReadingLocked(ctx context.Context) {
 func (s *session) catchUp(ctx context.Context) {
 	sent := 0
 	defer func() { s.hub.metrics.resumed.Observe(float64(sent)) }()
-	for s.awaitRoom() {
+	for s.alive() {
 		s.mu.Lock()
 		p, ok := s.pos.behind()
 		if !ok {
@@ -72,9 +72,12 @@ func (s *session) readOn(ctx context.Context, lacks position) int {
 	return s.queueEntries(entries)
 }
 
-// queueEntries queues entries read from one conversation's log.
+// queueEntries queues entries read from one conversation's log, no faster than the socket takes them.
 func (s *session) queueEntries(entries []wire.Event) (sent int) {
 	for i := range entries {
+		if !s.awaitRoom() {
+			return sent
+		}
 		ev := &entries[i]
 		frame, err := eventFrame(ev)
 		if err != nil {

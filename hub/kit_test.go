@@ -37,8 +37,9 @@ type world struct {
 	tokens  map[string]hub.Identity
 	errs    map[string]error // by token: what Authenticate answers
 	ops     map[string]func(ctx context.Context, c wire.Caller, params json.RawMessage) (json.RawMessage, *wire.Problem)
-	// headsHook runs in Heads before the logs are looked at, entriesErr is what Entries answers.
-	headsHook  func()
+	// These run once: in Authenticate, and in Heads before and after the logs are looked at.
+	authHook, headsHook, headsDone func()
+	// entriesErr is what Entries answers.
 	entriesErr error
 	reads      atomic.Int64 // calls of Entries
 }
@@ -58,6 +59,7 @@ func newWorld() *world {
 
 // Authenticate takes "user" and "user/anything" as tokens of user, besides those set.
 func (w *world) Authenticate(_ context.Context, token string, _ netip.Addr) (hub.Identity, error) {
+	once(&w.authHook)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.errs[token]; err != nil {
@@ -84,9 +86,8 @@ func (w *world) Call(ctx context.Context, c wire.Caller, method string, params j
 }
 
 func (w *world) Heads(_ context.Context, u wire.UserID) ([]hub.Head, error) {
-	if w.headsHook != nil {
-		w.headsHook()
-	}
+	once(&w.headsHook)
+	defer once(&w.headsDone)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var heads []hub.Head
@@ -110,6 +111,14 @@ func (w *world) Entries(_ context.Context, u wire.UserID, conv wire.Conversation
 	}
 	log := w.logs[conv]
 	return slices.Clone(log[min(int(after), len(log)):min(int(after)+limit, len(log))]), nil
+}
+
+// once runs and forgets a hook.
+func once(hook *func()) {
+	if f := *hook; f != nil {
+		*hook = nil
+		f()
+	}
 }
 
 // conversation makes a conversation.
@@ -338,7 +347,9 @@ func (n *node) dialWith(o *websocket.DialOptions) *client {
 	if n.client == nil {
 		ctx, cancel = context.WithTimeout(context.Background(), patience)
 	}
-	o.HTTPClient = n.client
+	if n.client != nil {
+		o.HTTPClient = n.client
+	}
 	ws, _, err := websocket.Dial(ctx, n.url, o)
 	if err != nil {
 		cancel()
@@ -505,13 +516,19 @@ func (c *client) closed() (int, string) {
 	c.t.Helper()
 	for {
 		if _, err := c.next(); err != nil {
-			var ce websocket.CloseError
-			if !asClose(err, &ce) {
-				c.t.Fatalf("ended without a close frame: %v", err)
-			}
-			return int(ce.Code), ce.Reason
+			return c.closeOf(err)
 		}
 	}
+}
+
+// closeOf returns the code and reason of the close frame that err stands for.
+func (c *client) closeOf(err error) (int, string) {
+	c.t.Helper()
+	var ce websocket.CloseError
+	if !asClose(err, &ce) {
+		c.t.Fatalf("ended without a close frame: %v", err)
+	}
+	return int(ce.Code), ce.Reason
 }
 
 func wantClose(t testing.TB, c *client, code int) string {

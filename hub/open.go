@@ -63,7 +63,7 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	s.mu.Unlock()
 
 	if !h.opening.enter(ctx, h.cfg.OpenTimeout) {
-		return nil, s.refuseOpen(h.problem("node_busy"))
+		return nil, s.turnAway(h.problem("node_busy"))
 	}
 	defer h.opening.leave()
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
@@ -71,18 +71,18 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	checked := h.uptime()
 	id, p := h.authenticate(ctx, in.Token, in.Device, s)
 	if p != nil {
-		return nil, s.refuseOpen(p)
+		return nil, s.turnAway(p)
 	}
 	if p := s.join(ctx, id, in); p != nil {
-		return nil, s.refuseOpen(p)
+		return nil, s.turnAway(p)
 	}
 	if h.revocations.coversSince(checked, s.identity()) {
-		return nil, s.refuseOpen(h.problem("token_revoked"))
+		return nil, s.turnAway(h.problem("token_revoked"))
 	}
 	heads, err := h.backend.Heads(ctx, id.User)
 	if err != nil {
 		h.cfg.Log.Warn("heads not read", "user", id.User, "err", err)
-		return nil, s.refuseOpen(h.problem("node_busy"))
+		return nil, s.turnAway(h.problem("node_busy"))
 	}
 	return s.begin(heads, in)
 }
@@ -142,8 +142,8 @@ func (h *Hub) authenticate(ctx context.Context, tok string, device wire.DeviceID
 	return id, nil
 }
 
-// refuseOpen ends the session as the problem says, after the answer has been queued.
-func (s *session) refuseOpen(p *wire.Problem) *wire.Problem {
+// turnAway ends the session as the problem says, once the worker has queued the answer.
+func (s *session) turnAway(p *wire.Problem) *wire.Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending.reason == "" {
@@ -307,8 +307,7 @@ func (s *session) refresh(ctx context.Context, raw json.RawMessage) (json.RawMes
 	s.token = token{id: id.TokenID, issued: id.Issued, expires: id.Expires}
 	s.mu.Unlock()
 	if h.revocations.coversSince(checked, s.identity()) { // revoked between the check and now
-		s.end(endRevoked)
-		return nil, h.problem("token_revoked")
+		return nil, s.turnAway(h.problem("token_revoked"))
 	}
 	body, err := json.Marshal(struct {
 		Expires *time.Time `json:"expires"`

@@ -226,23 +226,25 @@ func (s *session) roomLocked() {
 func (s *session) awaitRoom() bool {
 	s.mu.Lock()
 	o := &s.out
-	if o.dead || o.sealed {
-		s.mu.Unlock()
-		return false
-	}
-	if o.bytes < s.hub.cfg.QueueBytes/4 {
-		s.mu.Unlock()
-		return true
+	if o.dead || o.sealed || o.bytes < s.hub.cfg.QueueBytes/4 {
+		defer s.mu.Unlock()
+		return !o.dead && !o.sealed
 	}
 	if o.room == nil {
 		o.room = make(chan struct{})
 	}
 	room := o.room
 	s.mu.Unlock()
+	s.flush()
 	<-room
+	return s.alive()
+}
+
+// alive reports whether what is queued now is still sent.
+func (s *session) alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !o.dead && !o.sealed
+	return !s.out.dead && !s.out.sealed
 }
 
 // sealLocked queues the close frame as the last one; with drop, what waits is

@@ -18,7 +18,8 @@ type Revocation struct {
 	User   wire.UserID   `json:"user,omitempty"`
 	Device wire.DeviceID `json:"device,omitempty"`
 	Token  string        `json:"token,omitempty"` // the token's id ("jti")
-	// Before, if set, spares tokens issued at this time or later.
+	// Before spares tokens issued at this time or later. Without it, a revocation
+	// of no single Token spares those issued after the call of Revoke.
 	Before time.Time `json:"before,omitzero"`
 }
 
@@ -83,6 +84,9 @@ func (rs *revocations) coversSince(checked time.Duration, b bearer) bool {
 // did not take it. Whether tokens are refused from now on is the
 // Authenticator's business: make it so before calling Revoke.
 func (h *Hub) Revoke(_ context.Context, r Revocation) error {
+	if r.Before.IsZero() && r.Token == "" {
+		r.Before = h.cfg.Clock.Now()
+	}
 	h.revoke(r)
 	body, err := json.Marshal(r)
 	if err != nil {
