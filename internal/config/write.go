@@ -53,6 +53,7 @@ func WriteReference(w io.Writer) error {
 				return err
 			}
 		}
+		f.Secret = false // defaults are no secrets
 		text := f.Text()
 		if text != "" {
 			text = "`" + text + "`"
