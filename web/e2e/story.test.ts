@@ -115,7 +115,10 @@ describe("a purchase between two people who have never paid each other", () => {
     const [mine, theirs] = await Promise.all([buyer.words(), seller.words()]);
     expect(mine).toMatch(/^[a-z]+ [a-z]+ \d{4}$/);
     expect(theirs).toBe(mine);
-    const [heardByBuyer, heardBySeller] = await Promise.all([buyer.hear("seller", 5), seller.hear("buyer", 5)]);
+    const [heardByBuyer, heardBySeller] = await Promise.all([
+      buyer.hear("seller", 5),
+      seller.hear("buyer", 5),
+    ]);
     expectVoice(heardByBuyer, "bob", "ann");
     expectVoice(heardBySeller, "ann", "bob");
     await buyer.screenshot("07-words-phone");
@@ -164,7 +167,10 @@ describe("a purchase between two people who have never paid each other", () => {
     await buyer.screenshot("11-receipt-phone");
     await buyer.accessible("the receipt");
     await buyer.button("Close").click();
-    const evidence = await buyer.rest<{ confirmations?: unknown[] }>("GET", `/v1/payments/${payment}/evidence`);
+    const evidence = await buyer.rest<{ confirmations?: unknown[] }>(
+      "GET",
+      `/v1/payments/${payment}/evidence`,
+    );
     expect(evidence.confirmations).toHaveLength(2);
     await buyer.screenshot("12-log-phone");
     await seller.screenshot("12-log-desktop");
@@ -181,7 +187,9 @@ describe("a purchase between two people who have never paid each other", () => {
 
 function expectVoice(heard: Float32Array, right: "ann" | "bob", wrong: "ann" | "bob"): void {
   const [fits, other] = [likeness(heard, voice(right).envelope), likeness(heard, voice(wrong).envelope)];
-  console.log(`heard ${right}: energy ${energy(heard).toFixed(4)}, like ${fits.toFixed(3)}, unlike ${other.toFixed(3)}`);
+  console.log(
+    `heard ${right}: energy ${energy(heard).toFixed(4)}, like ${fits.toFixed(3)}, unlike ${other.toFixed(3)}`,
+  );
   expect(energy(heard)).toBeGreaterThan(0.005);
   expect(fits).toBeGreaterThan(0.7);
   expect(fits).toBeGreaterThan(other + 0.15);

@@ -7,6 +7,8 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 90_000,
     hookTimeout: 90_000,
+    // The steps of a story build on each other.
+    bail: 1,
     reporters: ["verbose"],
   },
 });

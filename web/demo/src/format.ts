@@ -43,7 +43,7 @@ function startOfDay(ms: number): number {
 }
 
 export function clock(iso: string): string {
-  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(new Date(iso));
 }
 
 /** The heading of a day in a conversation. */

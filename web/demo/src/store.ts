@@ -220,6 +220,13 @@ export class Store {
     await this.run(() => call.answer());
   }
 
+  /** Makes sure that a payment is known; its changes come by themselves. */
+  async fetchPayment(id: string): Promise<void> {
+    if (this.payments.has(id)) return;
+    const payment = await this.parley.payments.get(id).catch(() => undefined);
+    if (payment) this.takePaymentState(payment);
+  }
+
   takePaymentState(payment: Payment): void {
     const known = this.payments.get(payment.id);
     if (!known || known.updated_at <= payment.updated_at) this.payments.set(payment.id, payment);

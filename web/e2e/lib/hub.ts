@@ -12,7 +12,7 @@ export interface HubInfo {
   turn_spki: string;
 }
 
-const binary = process.env.PARLEY_BIN ?? fileURLToPath(new URL("../../../bin/parley", import.meta.url));
+const binary = process.env.HUB_BINARY ?? fileURLToPath(new URL("../../../bin/parley", import.meta.url));
 
 /** The real binary, fresh and empty, on a free port. */
 export class Hub {
@@ -26,11 +26,18 @@ export class Hub {
 
   static async start(...args: string[]): Promise<Hub> {
     const child = spawn(binary, ["dev", "--port", "0", "--ephemeral", "--json", ...args], {
-      stdio: ["ignore", "pipe", process.env.HUB_LOG ? "inherit" : "ignore"],
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let said = "";
+    child.stderr.on("data", (chunk) => {
+      said = (said + chunk).slice(-4_000);
+      if (process.env.HUB_LOG) process.stderr.write(chunk);
     });
     const line = await new Promise<string>((resolve, reject) => {
       child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`${binary} ended with ${code} before it was ready`)));
+      child.once("close", (code) =>
+        reject(new Error(`${binary} ended with ${code} before it was ready: ${said}`)),
+      );
       createInterface({ input: child.stdout }).once("line", resolve);
     });
     return new Hub(JSON.parse(line), child);
@@ -59,7 +66,10 @@ export class Hub {
 
   /** The direct conversation of two demo users. */
   async conversation(a: string, b: string): Promise<string> {
-    const made = await this.rest<{ id: string }>("POST", "/v1/conversations", { kind: "direct", members: [a, b] });
+    const made = await this.rest<{ id: string }>("POST", "/v1/conversations", {
+      kind: "direct",
+      members: [a, b],
+    });
     return made.id;
   }
 

@@ -22,7 +22,11 @@ const texts = {
   cleo: "Hi there! Sorry that I am late. Can everybody hear me now? Wonderful, then let us begin with the bill for dinner, shall we.",
 };
 
-const styles = { ann: ["en-us+f3", "165", "60"], bob: ["en-gb+m5", "125", "30"], cleo: ["en-gb-scotland+f2", "195", "80"] };
+const styles = {
+  ann: ["en-us+f3", "165", "60"],
+  bob: ["en-gb+m5", "125", "30"],
+  cleo: ["en-gb-scotland+f2", "195", "80"],
+};
 
 const made = new Map<string, Voice>();
 
@@ -33,7 +37,19 @@ export function voice(name: keyof typeof texts): Voice {
   const file = join(mkdtempSync(join(tmpdir(), "parley-voice-")), `${name}.wav`);
   const [speaker, speed, pitch] = styles[name];
   const text = Array.from({ length: 8 }, (_, i) => `Number ${i * i + 3}. ${texts[name]}`).join(" ");
-  execFileSync("espeak-ng", ["-v", speaker ?? "en", "-s", speed ?? "150", "-p", pitch ?? "50", "-a", "150", "-w", file, text]);
+  execFileSync("espeak-ng", [
+    "-v",
+    speaker ?? "en",
+    "-s",
+    speed ?? "150",
+    "-p",
+    pitch ?? "50",
+    "-a",
+    "150",
+    "-w",
+    file,
+    text,
+  ]);
   const result = { name, file, envelope: envelopeOf(file) };
   made.set(name, result);
   return result;
@@ -43,7 +59,9 @@ function envelopeOf(file: string): Float32Array {
   const wav = readFileSync(file);
   const rate = wav.readUInt32LE(24);
   const start = wav.indexOf("data") + 8;
-  const samples = new Int16Array(wav.buffer.slice(wav.byteOffset + start, wav.byteOffset + wav.length - ((wav.length - start) % 2)));
+  const samples = new Int16Array(
+    wav.buffer.slice(wav.byteOffset + start, wav.byteOffset + wav.length - ((wav.length - start) % 2)),
+  );
   const hop = Math.round(rate / 100);
   const out = new Float32Array(Math.floor(samples.length / hop));
   for (let i = 0; i < out.length; i++) {
@@ -58,7 +76,8 @@ function envelopeOf(file: string): Float32Array {
 export function likeness(heard: Float32Array, said: Float32Array): number {
   const [h, s] = [loudness(heard), loudness(said)];
   let best = -1;
-  for (let lag = 0; lag + h.length <= s.length; lag++) best = Math.max(best, pearson(h, s.subarray(lag, lag + h.length)));
+  for (let lag = 0; lag + h.length <= s.length; lag++)
+    best = Math.max(best, pearson(h, s.subarray(lag, lag + h.length)));
   return best;
 }
 

@@ -108,7 +108,7 @@ export class PresenceList {
 
   async get(users: string[]): Promise<Presence[]> {
     const answer = await this.#door.request<{ users: Presence[] }>("presence.get", {
-      users: users.join(","),
+      users,
     });
     return answer.users ?? [];
   }

@@ -13,10 +13,17 @@ export function App() {
   return (
     <div class={`app ${selected ? "has-thread" : ""}`}>
       <Banner />
-      <Sidebar />
-      <main class="pane" aria-label={thread ? store.title(thread.conversation) : "Conversation"}>
-        {call && call.record.conversation !== selected && <CallPanel call={call} away />}
-        {thread ? <ThreadPane key={thread.conversation.id} thread={thread} /> : <Empty ready={store.ready} />}
+      <main class="stage">
+        <h1 class="unseen">Parley</h1>
+        <Sidebar />
+        <section class="pane" aria-label={thread ? store.title(thread.conversation) : "Conversation"}>
+          {call && call.record.conversation !== selected && <CallPanel call={call} away />}
+          {thread ? (
+            <ThreadPane key={thread.conversation.id} thread={thread} />
+          ) : (
+            <Empty ready={store.ready} />
+          )}
+        </section>
       </main>
       {ringing && <RingScreen call={ringing} />}
       <Dialogs />

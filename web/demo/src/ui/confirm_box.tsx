@@ -12,7 +12,7 @@ export function ConfirmBox({ call, payment: id }: { call: Call; payment: string 
   const store = useStore();
   const payment = store.payments.get(id);
   useEffect(() => {
-    if (!payment) void store.run(() => store.parley.payments.get(id).then((p) => store.takePaymentState(p)));
+    void store.fetchPayment(id);
   }, [id]);
   if (!payment) return null;
   const paying = payment.payer === store.parley.user;

@@ -15,9 +15,11 @@ export function RingScreen({ call }: { call: Call }) {
   const from = call.record.from.user;
   const who = card.name ?? store.name(from);
   const payment = store.payments.get(call.record.payment ?? "");
-  const why = card.reason ?? (payment ? aboutPayment(payment) : undefined);
+  // The payment itself, in the reader's own way of writing money; the card's words until it is known.
+  const why = payment ? aboutPayment(payment) : card.reason;
   useEffect(() => {
     if (!ref.current?.open) ref.current?.showModal();
+    if (call.record.payment) void store.fetchPayment(call.record.payment);
     return ring("incoming");
   }, []);
   return (

@@ -16,7 +16,7 @@ export function Sidebar() {
       <header class="self">
         <Avatar user={store.parley.user} name={name} size="m" />
         <div class="self-words">
-          <h1>{name}</h1>
+          <h2>{name}</h2>
           <p class="muted numbers" data-testid="balance">
             {balances.map((b) => money(b.available, b.currency)).join(" · ") || "\u00a0"}
           </p>
