@@ -1,6 +1,7 @@
 package payments_test
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
@@ -254,6 +255,37 @@ func TestConfirm_DeadlineIsTheEarlierOne(t *testing.T) {
 		got := w.must(confirm(opened))
 		if got.ConfirmBefore == nil || got.ConfirmBefore.Sub(opened).Abs() > time.Millisecond {
 			t.Errorf("deadline %v, want %v", got.ConfirmBefore, opened)
+		}
+	})
+}
+
+func TestDigest_IsOfTheVersionAndExpiresWithTheHold(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		expires := func(id string) (string, string) {
+			t.Helper()
+			in, err := w.Intent(t.Context(), server, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s payments.Snapshot
+			if err := json.Unmarshal([]byte(in.Snapshot), &s); err != nil {
+				t.Fatal(err)
+			}
+			if s.Version != in.Version || s.Amount != in.Amount || s.PayeeID != "seller" || s.Purpose != "order ord_77: Bike" {
+				t.Errorf("snapshot %+v of %+v", s, in)
+			}
+			return s.Expires, in.Digest
+		}
+		p := w.request(1_000, "")
+		asked, _ := expires(p.ID)
+		p = w.must(w.Hold(t.Context(), w.as("buyer"), p.ID, 0))
+		held, digest := expires(p.ID)
+		if want := p.HoldExpires.Format(time.RFC3339); held != want || asked == held {
+			t.Errorf("expires %s, then %s, want %s", asked, held, want)
+		}
+		w.must(w.confirm(w.as("buyer"), p, "t1"))
+		if _, after := expires(p.ID); after != digest {
+			t.Error("a confirmation changed the digest")
 		}
 	})
 }

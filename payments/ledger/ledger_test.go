@@ -280,3 +280,31 @@ func TestRecord_ManyClientsOnFewAccounts(t *testing.T) {
 		}
 	})
 }
+
+func TestAccount_ClosesOnlyWhenEmptyAndKeepsItsTerms(t *testing.T) {
+	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
+		do := func(f func(tx *sqldb.Tx) error) error { return db.Update(t.Context(), f) }
+		end := func(id string) error {
+			return do(func(tx *sqldb.Tx) error { return book.Close(tx, at, id, "EUR") })
+		}
+		mustRecord(t, db, move("world", "a", 10))
+		for id, want := range map[string]error{"a": ledger.ErrNotEmpty, "ghost": ledger.ErrAccountUnknown} {
+			if err := end(id); !errors.Is(err, want) {
+				t.Errorf("%s: got %v, want %v", id, err, want)
+			}
+		}
+		mustRecord(t, db, move("a", "world", 10), ledger.Transfer{ID: "in", Kind: ledger.Pending, Legs: []ledger.Leg{eur("world", -1), eur("a", 1)}})
+		if err := end("a"); !errors.Is(err, ledger.ErrNotEmpty) {
+			t.Errorf("with a hold: %v", err)
+		}
+		mustRecord(t, db, ledger.Transfer{ID: id(), Kind: ledger.Void, Resolves: "in"})
+		if err := errors.Join(end("a"), end("a")); err != nil {
+			t.Error(err)
+		}
+		err := do(func(tx *sqldb.Tx) error { return book.Open(tx, at, "world", "EUR", ledger.Terms{Kind: "user"}) })
+		if !errors.Is(err, ledger.ErrShape) {
+			t.Errorf("other terms: %v", err)
+		}
+		check(t, db)
+	})
+}
