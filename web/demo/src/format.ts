@@ -58,6 +58,11 @@ export function day(iso: string, now = Date.now()): string {
 /** The time of a list's row: the hour today, else the date. */
 export function shortTime(iso: string, now = Date.now()): string {
   if (startOfDay(new Date(iso).getTime()) === startOfDay(now)) return clock(iso);
+  return date(iso);
+}
+
+/** A day of this year: Nov 29. */
+export function date(iso: string): string {
   return new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" }).format(new Date(iso));
 }
 
@@ -85,7 +90,7 @@ export function paymentFacts(payment: Payment): string[] {
   if (payment.memo) facts.push(payment.memo);
   if (payment.state === "requested" && payment.deadline) facts.push(`expires ${until(payment.deadline)}`);
   if (payment.state === "held" && payment.hold_expires)
-    facts.push(`set aside until ${until(payment.hold_expires)}`);
+    facts.push(`set aside until ${date(payment.hold_expires)}`);
   return facts;
 }
 

@@ -2,7 +2,6 @@ const paths = {
   back: "M15 5l-7 7 7 7",
   phone:
     "M6.2 3.5h2.6l1.5 4-2 1.6a12 12 0 0 0 6.6 6.6l1.6-2 4 1.5v2.6a2 2 0 0 1-2.1 2A16.4 16.4 0 0 1 4.2 5.6a2 2 0 0 1 2-2.1z",
-  hangup: "M3.4 14.6 5 12.2c3.9-3 10.1-3 14 0l1.6 2.4-2.6 2-3.4-1.2v-2.2a12 12 0 0 0-5.2 0v2.2L6 16.6z",
   mic: "M12 3.5a2.8 2.8 0 0 1 2.8 2.8v5a2.8 2.8 0 0 1-5.6 0v-5A2.8 2.8 0 0 1 12 3.5zM5.8 11a6.2 6.2 0 0 0 12.4 0M12 17.2v3.3",
   micOff:
     "M14.8 10V6.3a2.8 2.8 0 0 0-5.3-1.2M9.2 9.3v2a2.8 2.8 0 0 0 4.3 2.3M5.8 11a6.2 6.2 0 0 0 9.6 5.2M18.2 11a6 6 0 0 1-.6 2.7M12 17.2v3.3M4 4l16 16",
@@ -26,13 +25,13 @@ const paths = {
   close: "M6 6l12 12M18 6L6 18",
 } as const;
 
-export type IconName = keyof typeof paths;
+export type IconName = keyof typeof paths | "hangup";
 
 /** A drawn sign; the words beside it or the button's label say what it means. */
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   return (
     <svg class="icon" width={size} height={size} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path d={paths[name]} />
+      {name === "hangup" ? <path d={paths.phone} transform="rotate(135 12 12)" /> : <path d={paths[name]} />}
     </svg>
   );
 }

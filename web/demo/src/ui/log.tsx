@@ -201,9 +201,7 @@ function Line({ text, time, icon }: { text: string; time: string; icon?: "coin" 
 function CallCard({ store, call, running = false }: { store: Store; call: CallRecord; running?: boolean }) {
   const me = store.parley.user;
   const missed = !running && !call.active_at && call.from.user !== me;
-  const text = running
-    ? `${store.name(call.from.user)} ${call.from.user === me ? "are" : "is"} calling`
-    : callSummary(call, me, (u) => store.name(u));
+  const text = running ? runningText(store, call) : callSummary(call, me, (u) => store.name(u));
   const again = missed && !store.call;
   return (
     <div class={`call-card ${missed ? "is-missed" : ""}`}>
@@ -222,6 +220,14 @@ function CallCard({ store, call, running = false }: { store: Store; call: CallRe
       )}
     </div>
   );
+}
+
+function runningText(store: Store, call: CallRecord): string {
+  const here = store.call?.id === call.id && store.call.phase !== "outgoing";
+  if (here) return "In a call now";
+  return call.from.user === store.parley.user
+    ? "You are calling"
+    : `${store.name(call.from.user)} is calling`;
 }
 
 function callBack(call: CallRecord): { payment?: string; conversation?: string } {

@@ -33,7 +33,7 @@ export function PaymentCard(props: { payment: Payment }) {
 }
 
 const steps: PaymentState[] = ["requested", "held", "confirming", "captured"];
-const stepNames = ["Asked", "Set aside", "Confirmed", "Paid"];
+const stepNames = ["Asked", "Set aside", "Confirm", "Paid"];
 
 function Progress({ state }: { state: PaymentState }) {
   const at = steps.indexOf(state === "confirmed" ? "confirming" : state);

@@ -19,6 +19,8 @@ export function RingScreen({ call }: { call: Call }) {
   const why = payment ? aboutPayment(payment) : card.reason;
   useEffect(() => {
     if (!ref.current?.open) ref.current?.showModal();
+    // Not on a button: whoever is typing just now should neither answer nor decline by it.
+    ref.current?.focus();
     if (call.record.payment) void store.fetchPayment(call.record.payment);
     return ring("incoming");
   }, []);
@@ -27,6 +29,7 @@ export function RingScreen({ call }: { call: Call }) {
       ref={ref}
       class="ring"
       role="alertdialog"
+      tabIndex={-1}
       aria-labelledby="ring-who"
       aria-describedby="ring-why"
       onCancel={(event) => event.preventDefault()}
