@@ -24,6 +24,8 @@ func TestSlow_TooManyBytes(t *testing.T) {
 	slow := n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.Subprotocol}, HTTPClient: smallWindow(t)})
 	slow.open("ann", "a", nil)
 	fast, _ := n.open("ben", "b", nil)
+	slow.must("echo", nil, nil) // both are listed as open
+	fast.must("echo", nil, nil)
 	text := strings.Repeat("x", 50_000)
 	count := int64(0)
 	for n.counter("parley_hub_closes_total", "reason", "slow_bytes") == 0 && len(n.Sessions()) == 2 {
