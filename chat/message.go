@@ -153,7 +153,7 @@ func (s *Service) message(tx *sqldb.Tx, c wire.Caller, conv wire.ConversationID,
 	if h.created, h.now, err = findMessage(tx, conv, id); err != nil {
 		return h, err
 	}
-	if h.created.Author != c.User && (!mayModerate || !c.IsServer()) {
+	if h.created.Author != c.User && !(mayModerate && c.IsServer() && c.User == "") {
 		return h, ErrNotAuthor
 	}
 	if h.later, err = someEntries(tx, conv, selectAbout, conv, h.created.Seq); err != nil {
@@ -193,7 +193,7 @@ func (s *Service) Edit(ctx context.Context, c wire.Caller, conv wire.Conversatio
 }
 
 // Delete takes a message of the caller's back: its text goes from all of its
-// entries. A server may delete anybody's. Deleting again changes nothing.
+// entries. A server in its own name may delete anybody's. Deleting again changes nothing.
 func (s *Service) Delete(ctx context.Context, c wire.Caller, conv wire.ConversationID, id wire.MessageID) (wire.Event, error) {
 	return s.revise(ctx, c, conv, id, true, func(tx *sqldb.Tx, h history) (string, Message, error) {
 		if h.now.Deleted {

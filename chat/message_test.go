@@ -232,6 +232,8 @@ func TestDelete_TakesTheTextOutOfEveryEntry(t *testing.T) {
 		kept := w.send("ann", conv, "stays")
 		_, err = w.Delete(w.Context(), user("bob"), conv, id)
 		w.want(err, chat.ErrNotAuthor)
+		_, err = w.Delete(w.Context(), wire.Caller{Role: wire.RoleServer, User: "bob"}, conv, id)
+		w.want(err, chat.ErrNotAuthor)
 		gone, err := w.Delete(w.Context(), user("ann"), conv, id)
 		w.ok(err)
 		if m := message(w.T, gone); !m.Deleted || m.Version != 3 || m.Text != "" || gone.Type != "message.deleted" {

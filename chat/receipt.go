@@ -65,7 +65,7 @@ func (s *Service) Mark(ctx context.Context, c wire.Caller, conv wire.Conversatio
 			if err != nil {
 				return err
 			}
-			if err := s.announceMarks(tx, conv, c, now); err != nil {
+			if err := s.announceMarks(tx, conv, version, c, now); err != nil {
 				return err
 			}
 		}
@@ -75,8 +75,8 @@ func (s *Service) Mark(ctx context.Context, c wire.Caller, conv wire.Conversatio
 	return now, err
 }
 
-func (s *Service) announceMarks(tx *sqldb.Tx, conv wire.ConversationID, c wire.Caller, now Receipt) error {
-	members, err := s.rosterTx(tx, conv)
+func (s *Service) announceMarks(tx *sqldb.Tx, conv wire.ConversationID, version int64, c wire.Caller, now Receipt) error {
+	members, err := s.rosterSeen(tx, conv, version)
 	if err != nil {
 		return err
 	}

@@ -135,8 +135,7 @@ func loadRoster(tx *sqldb.Tx, id wire.ConversationID, version int64) (*roster, e
 	return newRoster(version, seats), rows.Err()
 }
 
-// rosterTx returns the members as tx sees them. It does not fill the cache: on
-// PostgreSQL the two reads of an update may see different commits.
+// rosterTx returns the members as tx sees them.
 func (s *Service) rosterTx(tx *sqldb.Tx, id wire.ConversationID) (*roster, error) {
 	if !known(id) {
 		return nil, ErrUnknown
@@ -149,6 +148,12 @@ func (s *Service) rosterTx(tx *sqldb.Tx, id wire.ConversationID) (*roster, error
 	if err != nil {
 		return nil, err
 	}
+	return s.rosterSeen(tx, id, version)
+}
+
+// rosterSeen is rosterAt for a row that tx has read and not locked. It does not
+// fill the cache: on PostgreSQL two reads of an update may see different commits.
+func (s *Service) rosterSeen(tx *sqldb.Tx, id wire.ConversationID, version int64) (*roster, error) {
 	if r := s.rosters.get(id, version); r != nil {
 		return r, nil
 	}

@@ -340,6 +340,25 @@ func TestTouch_RefusesOtherStates(t *testing.T) {
 	})
 }
 
+func TestAnnounce_CrowdArrivingAtOnce(t *testing.T) {
+	in(t, func(h *house) {
+		const crowd = 1000 // several rounds of announcing
+		for i := range crowd {
+			if err := h.Touch(t.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		h.mu.Lock()
+		slices.Sort(h.told)
+		once := len(slices.Compact(h.told))
+		h.mu.Unlock()
+		if once != crowd || len(h.stored) != crowd {
+			t.Errorf("told of %d and stored %d of %d", once, len(h.stored), crowd)
+		}
+	})
+}
+
 func TestMemory_ManyAtOnce(t *testing.T) {
 	in(t, func(h *house) {
 		var wg sync.WaitGroup

@@ -78,7 +78,11 @@ type change struct {
 	seen time.Time
 }
 
-// announce stores and publishes all changes there are. What fails waits for the next sweep.
+// announceMax bounds the changes stored in one transaction.
+const announceMax = 256
+
+// announce stores and publishes up to announceMax changes, and wakes itself for
+// the rest. What fails waits for the next sweep.
 func (m *Memory) announce(ctx context.Context) {
 	changes := m.take()
 	seen := map[wire.UserID]time.Time{}
@@ -101,12 +105,13 @@ func (m *Memory) announce(ctx context.Context) {
 	}
 }
 
-// take empties the list of changes.
+// take takes changes off the list.
 func (m *Memory) take() []change {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var changes []change
-	for _, u := range m.dirty {
+	n := min(len(m.dirty), announceMax)
+	for _, u := range m.dirty[:n] {
 		p := m.people[u]
 		is := p.presence(u)
 		if is.State == p.heard() { // it went back meanwhile
@@ -116,7 +121,11 @@ func (m *Memory) take() []change {
 		}
 		changes = append(changes, change{Presence: is, was: p.heard(), seen: p.seen})
 	}
-	m.dirty = nil
+	if m.dirty = m.dirty[n:]; len(m.dirty) == 0 {
+		m.dirty = nil // lets the array go
+	} else {
+		m.nudge()
+	}
 	return changes
 }
 
