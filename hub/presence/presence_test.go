@@ -323,6 +323,23 @@ func TestAnnounce_TriesAgainAfterAFailure(t *testing.T) {
 	})
 }
 
+func TestAnnounce_FailuresOfACrowdWaitForTheSweep(t *testing.T) {
+	in(t, func(h *house) {
+		h.fail(errors.New("database is away"))
+		for i := range 600 {
+			if err := h.Touch(t.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.pass(10 * time.Second) // a busy loop would never let the bubble's time go on
+		h.fail(nil)
+		h.pass(5 * time.Second)
+		if n := len(h.stored); n != 600 {
+			t.Errorf("stored %d of 600", n)
+		}
+	})
+}
+
 func (h *house) fail(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -84,7 +84,7 @@ const announceMax = 256
 // announce stores and publishes up to announceMax changes, and wakes itself for
 // the rest. What fails waits for the next sweep.
 func (m *Memory) announce(ctx context.Context) {
-	changes := m.take()
+	changes, more := m.take()
 	seen := map[wire.UserID]time.Time{}
 	for _, c := range changes {
 		if c.State == wire.Offline || c.was == wire.Offline {
@@ -101,15 +101,18 @@ func (m *Memory) announce(ctx context.Context) {
 		if each != nil && ctx.Err() == nil {
 			m.fails.Inc()
 			m.log.Warn("presence change waits", "err", each)
+			more = false // until the next sweep
 		}
+	}
+	if more {
+		m.nudge()
 	}
 }
 
-// take takes changes off the list.
-func (m *Memory) take() []change {
+// take takes changes off the list, and reports whether more are left.
+func (m *Memory) take() (changes []change, more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var changes []change
 	n := min(len(m.dirty), announceMax)
 	for _, u := range m.dirty[:n] {
 		p := m.people[u]
@@ -123,10 +126,8 @@ func (m *Memory) take() []change {
 	}
 	if m.dirty = m.dirty[n:]; len(m.dirty) == 0 {
 		m.dirty = nil // lets the array go
-	} else {
-		m.nudge()
 	}
-	return changes
+	return changes, len(m.dirty) > 0
 }
 
 // settle notes what peers have heard, and looks for what changed meanwhile.
