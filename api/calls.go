@@ -13,7 +13,7 @@ import (
 type (
 	callStartIn struct {
 		Conversation wire.ConversationID `json:"conversation,omitempty" maxLength:"80" doc:"rings its other members, or those of them that to names" example:"conv_1"`
-		To           []wire.UserID       `json:"to,omitempty" maxItems:"15" doc:"whom to ring; may be left out with conversation or payment"`
+		To           []wire.UserID       `json:"to,omitempty" maxItems:"12" doc:"whom to ring; may be left out with conversation or payment"`
 		Payment      wire.PaymentID      `json:"payment,omitempty" maxLength:"80" doc:"what the call is about; rings its other party"`
 		RelayOnly    bool                `json:"relay_only,omitempty" doc:"pass on relayed candidates only, so that neither end learns the other's address"`
 		Media        string              `json:"media,omitempty" enum:"p2p,sfu" doc:"sfu asks for the media server even between two people, who then are not end-to-end encrypted"`

@@ -63,7 +63,7 @@ func TestCalls_EveryErrorHasItsProblem(t *testing.T) {
 	table := callsTable(t)
 	for err, want := range map[error]string{
 		signaling.ErrUnknown: "call_unknown 404", signaling.ErrState: "call_state 409", signaling.ErrEnded: "call_state 409",
-		signaling.ErrInCall: "call_state 409", signaling.ErrNotEndToEnd: "call_state 409", signaling.ErrFull: "call_state 409",
+		signaling.ErrInCall: "call_state 409", signaling.ErrNotEndToEnd: "call_state 409", signaling.ErrFull: "call_state 409", signaling.ErrBusy: "call_state 409",
 		signaling.ErrNotParticipant: "not_participant 403", signaling.ErrTaken: "call_taken 409", signaling.ErrNoRelation: "no_relation 403",
 		signaling.ErrNotParty: "not_party 403", signaling.ErrPaymentUnknown: "payment_unknown 404",
 		signaling.ErrConversationUnknown: "conversation_unknown 404", signaling.ErrInput: "invalid_params 422",

@@ -113,8 +113,9 @@ const (
 // middleman gets no more draws than that at words that look alike.
 const MaxVerifyAttempts = 3
 
-// MaxParticipants bounds who can be in a call, the caller included.
-const MaxParticipants = 16
+// MaxParticipants bounds who can be in a call, the caller included: a device
+// hears twelve others in the SFU's preallocated slots.
+const MaxParticipants = 13
 
 // Endpoint is a person on one device.
 type Endpoint struct {

@@ -17,6 +17,8 @@ var (
 	ErrInCall = fmt.Errorf("%w: you are in another call: leave it first", ErrState)
 	// ErrNotEndToEnd says that words prove nothing here: the call does not run directly between two people. It is an ErrState.
 	ErrNotEndToEnd = fmt.Errorf("%w: words are compared in direct calls between two people only", ErrState)
+	// ErrBusy says that the person invited is in another call. It is an ErrState.
+	ErrBusy = fmt.Errorf("%w: the person is in another call", ErrState)
 	// ErrFull says that the call has MaxParticipants. It is an ErrState.
 	ErrFull = fmt.Errorf("%w: the call is full", ErrState)
 	// ErrNotParticipant says that the caller's device takes no part in the call.

@@ -163,6 +163,17 @@ func TestInvite_MovesADirectCallToTheSFUWithoutHangingUp(t *testing.T) {
 		w.sent.take()
 		_, err := w.calls.Invite(t.Context(), on("buyer/b1"), call.ID, "stranger")
 		wantErr(t, err, signaling.ErrNoRelation)
+		elsewhere := w.start("host/h", signaling.Start{To: []wire.UserID{"guest1"}})
+		w.answer("guest1/g1", elsewhere.ID)
+		_, err = w.calls.Invite(t.Context(), on("buyer/b1"), call.ID, "guest1")
+		wantErr(t, err, signaling.ErrBusy)
+		if v := w.get(call.ID); v.Media != signaling.P2P || !v.E2E || len(v.Participants) != 2 {
+			t.Errorf("a vain invitation changed the call to %+v", v)
+		}
+		if _, err := w.calls.Hangup(t.Context(), on("host/h"), elsewhere.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.sent.take()
 		v, err := w.calls.Invite(t.Context(), on("buyer/b1"), call.ID, "guest1")
 		if err != nil {
 			t.Fatal(err)

@@ -220,10 +220,7 @@ func (s *step) end(reason Reason, detail string) {
 			s.emit(Effect{Kind: EffEnd, User: p.User})
 		}
 	}
-	s.emit(Effect{Kind: EffLogEnded})
-	if c.Media == SFU {
-		s.emit(Effect{Kind: EffCloseRoom})
-	}
+	s.emit(Effect{Kind: EffLogEnded}, Effect{Kind: EffCloseRoom})
 }
 
 // leave takes one present participant out; the call ends when it cannot go on.

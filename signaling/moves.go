@@ -244,26 +244,22 @@ func invite(s *step) error {
 	}
 	p, err := s.part(s.cmd.Invitee)
 	switch {
+	case err == nil && (p.Present() || p.Leg == LegRinging):
+		return nil
+	case s.cmd.Busy:
+		return ErrBusy // nobody comes: the two go on as they are, end to end
 	case err != nil:
 		if p, err = s.add(s.cmd.Invitee, LegMissed); err != nil {
 			return err
 		}
-	case p.Present(), p.Leg == LegRinging:
-		return nil
 	}
 	p.Device, p.Rang, p.Card, p.Note = "", false, s.cmd.Card, ""
-	if s.cmd.Busy {
-		p.Leg, p.Until = LegBusy, time.Time{}
-	} else if err := s.to(p, LegRinging, s.now.Add(RingTimeout)); err != nil {
+	if err := s.to(p, LegRinging, s.now.Add(RingTimeout)); err != nil {
 		return err
 	}
-	user := p.User
 	s.call.Kind = Group
 	s.moveToSFU()
-	if !s.cmd.Busy {
-		s.emit(Effect{Kind: EffOffer, User: user})
-	}
-	s.emit(Effect{Kind: EffUpdate})
+	s.emit(Effect{Kind: EffOffer, User: p.User}, Effect{Kind: EffUpdate})
 	return nil
 }
 

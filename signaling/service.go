@@ -68,7 +68,9 @@ type Slot struct {
 	User wire.UserID `json:"user,omitempty" doc:"who is heard there; absent while free"`
 }
 
-// Room is the SFU as calls need it. Leave, Close and Mute are idempotent.
+// Room is the media server as calls need it. Leave, Close and Mute are
+// idempotent; Close is called at the end of every call, direct ones included,
+// so that what their relays hold can be let go.
 type Room interface {
 	Join(ctx context.Context, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (answer string, slots []Slot, err error)
 	Leave(call wire.CallID, user wire.UserID, device wire.DeviceID)

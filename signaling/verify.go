@@ -18,13 +18,14 @@ func verify(s *step) error {
 		return ErrNotEndToEnd
 	}
 	said := Check{Transcript: s.cmd.Transcript, Match: s.cmd.Match}
-	if c.Verified == WordsMatch && said.Match && said.Transcript == c.Transcript {
+	if said.Match && said == p.Check {
 		return nil // a resend
 	}
 	other := s.peer(p)
 	if c.Verified == WordsMatch { // new keys: the old agreement is void
 		c.Verified, c.E2E, c.Transcript = WordsNone, false, ""
 		p.Check, other.Check = Check{}, Check{}
+		s.emit(Effect{Kind: EffUpdate})
 	}
 	if said.Transcript != p.Check.Transcript && said.Transcript != other.Check.Transcript {
 		c.Attempts++
@@ -33,8 +34,7 @@ func verify(s *step) error {
 	switch {
 	case !said.Match, c.Attempts > MaxVerifyAttempts:
 		s.differ()
-	case other.Check.Transcript == "":
-		s.emit(Effect{Kind: EffUpdate})
+	case other.Check.Transcript == "": // nothing to see before both have spoken
 	case other.Check.Transcript != said.Transcript:
 		s.differ()
 	default:
