@@ -150,10 +150,10 @@ func TestAppend_NumbersWithoutHolesUnderConcurrency(t *testing.T) {
 	})
 }
 
-func TestRelay_DeliversWhatItWasGiven(t *testing.T) {
+func TestRelay_DeliversWhatItWasGivenWhenTheDoorbellRings(t *testing.T) {
 	db := sqldbtest.Open(t, schemas())
-	relay := outbox.NewRelay(db, clock.System{}, outbox.Config{})
-	got := make(chan outbox.Event, 1)
+	relay := outbox.NewRelay(db, clock.System{}, outbox.Config{Poll: time.Hour})
+	got := make(chan outbox.Event, 2)
 	relay.Outside("watch", func(_ context.Context, ev outbox.Event) error { got <- ev; return nil })
 	defer running(t, relay)()
 	want := event("pay1", 1)
@@ -162,6 +162,10 @@ func TestRelay_DeliversWhatItWasGiven(t *testing.T) {
 	want.Seq, want.ObjectSeq = 1, 1
 	if fmt.Sprintf("%+v", ev) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got %+v, want %+v", ev, want)
+	}
+	write(t, db, relay, event("pay1", 2)) // nobody polls for an hour
+	if ev := <-got; ev.ObjectSeq != 2 {
+		t.Errorf("then %+v", ev)
 	}
 }
 
