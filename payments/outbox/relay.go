@@ -210,12 +210,23 @@ func (r *Relay) stepOutside(ctx context.Context, c *consumer, limit int) (int, e
 		done, to = done+1, ev.Seq
 	}
 	if done > 0 {
-		err = r.db.Update(ctx, func(tx *sqldb.Tx) error { return moveCursor(tx, c.name, to) })
+		err = r.keepCursor(ctx, c, to)
 		if err == nil {
 			r.reached.WithLabelValues(c.name).Set(float64(to))
 		}
 	}
 	return done, errors.Join(failure, err)
+}
+
+// keepTime bounds how long a stopping relay tries to keep what it has delivered.
+const keepTime = 5 * time.Second
+
+// keepCursor stores how far an outside consumer has come, also when ctx has
+// ended meanwhile: a clean stop delivers nothing twice.
+func (r *Relay) keepCursor(ctx context.Context, c *consumer, to int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	return r.db.Update(ctx, func(tx *sqldb.Tx) error { return moveCursor(tx, c.name, to) })
 }
 
 func cursor(tx *sqldb.Tx, name string) (seq int64, err error) {
