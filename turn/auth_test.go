@@ -112,6 +112,7 @@ func TestCredentials_WrongOnesAllLookTheSame(t *testing.T) {
 		"too long a life": pair(sign(at(2*time.Hour, ":call:alice"))),
 		"no call":         pair(sign(at(time.Minute, ":alice"))),
 		"empty user":      pair(sign(at(time.Minute, ":call:"))),
+		"empty call":      pair(sign(at(time.Minute, "::alice"))),
 		"another colon":   pair(sign(at(time.Minute, ":call:alice:x"))),
 		"not a number":    pair(sign("soon:call:alice")),
 		"plus sign":       pair(sign("+" + at(time.Minute, ":call:alice"))),
@@ -141,6 +142,17 @@ func TestCredentials_WrongOnesAllLookTheSame(t *testing.T) {
 }
 
 func pair(username, password string) [3]string { return [3]string{username, password, "parley"} }
+
+func TestRealm_IsTheServersEvenWhenSignedRight(t *testing.T) {
+	s := start(t, turn.Config{})
+	r := login(t, s, "udp", "call_1", "alice")
+	answer := r.exchange(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), transportUDP,
+		stun.NewUsername(r.username), stun.NewRealm("evil.example"), stun.NewNonce(r.nonce),
+		stun.NewLongTermIntegrity(r.username, r.realm, r.password)))
+	if code(answer) != 401 || s.Allocations() != 0 {
+		t.Errorf("answered %d", code(answer))
+	}
+}
 
 func TestCredentials_PreviousSecretIsStillTaken(t *testing.T) {
 	old := start(t, turn.Config{Secret: "old"})
@@ -266,6 +278,12 @@ func TestUnauthenticated_AnswersStaySmallAndAnonymous(t *testing.T) {
 	if m := r.exchange(stun.MustBuild(stun.TransactionID, stun.BindingRequest, value(0x24, 1), value(0x7777, 1))); code(m) != 420 || text(m, stun.AttrUnknownAttributes) != "\x00\x24\x77\x77" {
 		t.Errorf("Binding with unknown attributes: %d %x", code(m), text(m, stun.AttrUnknownAttributes))
 	}
+}
+
+func TestUnauthenticated_AnswersFourTimesTheRequestAreNotGiven(t *testing.T) {
+	s := start(t, turn.Config{Realm: strings.Repeat("x", 48)})
+	r := login(t, s, "udp", "call_1", "alice") // with REQUESTED-TRANSPORT it is below
+	r.unanswered(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest)).Raw)
 }
 
 func TestUnauthenticated_AnswersAreLimitedPerSource(t *testing.T) {

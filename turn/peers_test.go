@@ -178,6 +178,20 @@ func TestRelay_DataWithoutPermissionIsDropped(t *testing.T) {
 	}
 }
 
+func TestRelay_ChannelDataMustBeWhatItSays(t *testing.T) {
+	s := start(t, turn.Config{AllowPeers: loopback})
+	conn, addr := listenPeer(t)
+	r := login(t, s, "udp", "call_1", "alice")
+	r.allocate()
+	r.expect(r.ask(stun.MethodChannelBind, channelNumber(0x4000), peerAddress(addr)), 0)
+	good := channelData(0x4000, []byte("good"))
+	r.unanswered(append(good[:len(good):len(good)], 0, 0, 0, 0)) // more than padding
+	r.unanswered(good[:len(good)-1])
+	r.unanswered(channelData(0x4001, []byte("not bound")))
+	r.write(channelDataPadded(0x4000, []byte("padded"), "tcp")) // allowed over UDP
+	receives(t, conn, []byte("padded"))
+}
+
 func TestRelay_RateIsLimitedByDirection(t *testing.T) {
 	reg, now := prometheus.NewRegistry(), newFrozen()
 	s := startWith(t, turn.Config{AllowPeers: loopback, Bandwidth: 1000, Clock: now}, reg)

@@ -257,7 +257,8 @@ func (r *request) createPermission() {
 	}
 }
 
-// channelBind serves ChannelBind (RFC 8656 §12.2).
+// channelBind serves ChannelBind (RFC 8656 §12.2). That number and peer are
+// not bound to others is pion's to check.
 func (r *request) channelBind() {
 	value, _ := r.msg.get(attrXORPeerAddress)
 	peer, ok := decodeAddress(value, r.msg.id)
@@ -268,9 +269,8 @@ func (r *request) channelBind() {
 	}
 	number := binary.BigEndian.Uint16(channel)
 	g := r.allocation.grants.Load()
-	bound, hasNumber := g.byNumber[number]
-	other, hasPeer := g.byPeer[peer]
-	if number < minChannel || number > maxChannel || hasNumber && bound != peer || hasPeer && other != number {
+	_, bound := g.byNumber[number]
+	if number < minChannel || number > maxChannel {
 		r.refuse(400, "Bad Request")
 		return
 	}
@@ -282,7 +282,7 @@ func (r *request) channelBind() {
 		r.refuse(code, reason)
 		return
 	}
-	if !hasNumber && len(g.byNumber) >= maxGrants || !g.peers[peer.Addr()] && len(g.peers) >= maxGrants {
+	if !bound && len(g.byNumber) >= maxGrants || !g.peers[peer.Addr()] && len(g.peers) >= maxGrants {
 		r.refuse(508, "Insufficient Capacity")
 		return
 	}

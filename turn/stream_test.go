@@ -63,9 +63,9 @@ func TestStream_LiesAboutFramesEndIt(t *testing.T) {
 		"ChannelData length 0xFFFC":  header(0x4000, 0xFFFC),
 		"ChannelData length 0xFFFF":  header(0x4000, 0xFFFF),
 		"ChannelData too large":      header(0x4000, 0x1000),
-		"reserved channel 0x5000":    header(0x5000, 0x0004),
-		"reserved channel 0x7FFF":    header(0x7FFF, 0x0004),
-		"neither STUN nor a channel": header(0x8000, 0x0004),
+		"reserved channel 0x5000":    {0x50, 0, 0, 0},
+		"reserved channel 0x7FFF":    {0x7F, 0xFF, 0, 0},
+		"neither STUN nor a channel": {0x80, 0, 0, 0},
 		"HTTP":                       []byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
 		for _, transport := range []string{"tcp", "tls"} {
@@ -142,7 +142,7 @@ func TestTLS_HandshakesAreBounded(t *testing.T) {
 	plain(bindingRequest().Raw)      // not TLS
 	plain([]byte{22, 3, 1, 0xFF, 0}) // a record that is too large
 	old := trusting(s)
-	old.MaxVersion = tls.VersionTLS11
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	if conn, err := tls.Dial("tcp", s.Addr("tls").String(), old); err == nil {
 		_ = conn.Close()
 		t.Error("TLS 1.1 accepted")

@@ -3,6 +3,7 @@ package turn
 import (
 	"bytes"
 	"crypto/md5"
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"strconv"
@@ -84,12 +85,50 @@ func TestBuilder_WritesWhatParseReads(t *testing.T) {
 	}
 }
 
+func TestMessage_FingerprintComesLast(t *testing.T) {
+	w := newBuilder(nil, methodBinding, classRequest, [12]byte{})
+	w.setLength(16)
+	w.b = append(w.b, 0x80, 0x28, 0, 4)
+	w.b = binary.BigEndian.AppendUint32(w.b, fingerprintOf(w.b[:headerSize])) // right but for its place
+	w.b = append(w.b, 0x80, 0x22, 0, 4, 'x', 'x', 'x', 'x')
+	var m message
+	if err := m.parse(w.b); err != errMalformed {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNonce_IsForOneSourceAndTransport(t *testing.T) {
+	n, now := newNoncer(time.Minute), time.Unix(1000, 0)
+	at := netip.MustParseAddrPort
+	nonce := n.make(overUDP, at("192.0.2.1:1000"), now)
+	for name, tt := range map[string]struct {
+		over transport
+		src  string
+		now  time.Time
+		want bool
+	}{
+		"at once":           {overUDP, "192.0.2.1:1000", now, true},
+		"to the end":        {overUDP, "192.0.2.1:1000", now.Add(time.Minute), true},
+		"after its life":    {overUDP, "192.0.2.1:1000", now.Add(time.Minute + time.Second), false},
+		"before its time":   {overUDP, "192.0.2.1:1000", now.Add(-time.Minute), false},
+		"another port":      {overUDP, "192.0.2.1:1001", now, false},
+		"another address":   {overUDP, "192.0.2.2:1000", now, false},
+		"another transport": {overTCP, "192.0.2.1:1000", now, false},
+	} {
+		if got := n.valid(nonce, tt.over, at(tt.src), tt.now); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	if newNoncer(time.Minute).valid(nonce, overUDP, at("192.0.2.1:1000"), now) {
+		t.Error("another server's nonce")
+	}
+}
+
 func TestPorts_StepsOverForeignOnes(t *testing.T) {
 	foreign, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer foreign.Close()
 	port := uint16(foreign.LocalAddr().(*net.UDPAddr).Port)
 	loopback := netip.MustParseAddr("127.0.0.1")
 
@@ -97,14 +136,20 @@ func TestPorts_StepsOverForeignOnes(t *testing.T) {
 	if _, _, err := taken.open(false); err != errNoPort {
 		t.Errorf("opened a foreign port: %v", err)
 	}
+	_ = foreign.Close()
+	conn, _, err := taken.open(false)
+	if err != nil {
+		t.Fatalf("a port that was foreign is lost: %v", err)
+	}
+	defer conn.Close() // and foreign to the next range
 	first := port - 5
 	p := newPorts(loopback, first, port)
 	p.free = []uint16{port, first} // whatever the shuffle says
-	conn, got, err := p.open(false)
+	other, got, err := p.open(false)
 	if err != nil || got != first {
 		t.Fatalf("opened %d: %v", got, err)
 	}
-	_ = conn.Close()
+	_ = other.Close()
 	if got, ok := p.take(port%2 == 1); ok && port%2 == 1 {
 		t.Errorf("took odd port %d for an even one", got)
 	}
@@ -129,6 +174,26 @@ func TestLimiter_CountsNetworksNotPorts(t *testing.T) {
 		if got := l.allow(netip.MustParseAddr(tt.src), tt.now); got != tt.want {
 			t.Errorf("%d: %s: %t", i, tt.src, got)
 		}
+	}
+}
+
+func TestStreams_NoneIsTakenAfterTheEnd(t *testing.T) {
+	m, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &streams{perIP: 2, total: 2, metrics: m, open: map[net.Conn]netip.Addr{}, bySrc: map[netip.Addr]int{}}
+	a, b := net.Pipe()
+	defer b.Close()
+	if refusal := s.add(a); refusal != "" {
+		t.Fatal(refusal)
+	}
+	s.closeAll()
+	if _, err := b.Read(make([]byte, 1)); err == nil {
+		t.Error("an open stream was not closed")
+	}
+	if refusal := s.add(b); refusal != refuseTotal {
+		t.Errorf("a stream was taken in afterwards: %q", refusal)
 	}
 }
 
