@@ -333,6 +333,14 @@ parley_identity_signals_total{kind="sign_count_back"} 0
 	})
 }
 
+func TestSubmit_AServerKeyCannotConfirmForAPerson(t *testing.T) {
+	w := both(t, sqldbtest.Open(t, schemas()), identity.ConfirmConfig{})
+	in := w.sign("buyer", w.open("buyer"))
+	_, err := w.confirm.Submit(t.Context(), wire.Caller{Role: wire.RoleServer, User: "buyer"}, in)
+	w.want("a server key", err, identity.ErrUsersOnly)
+	w.nothingMoved()
+}
+
 func TestSubmit_OneKeyIsForOneConfirmation(t *testing.T) {
 	w := both(t, sqldbtest.Open(t, schemas()), identity.ConfirmConfig{})
 	first := w.sign("buyer", w.open("buyer"))

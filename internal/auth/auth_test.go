@@ -315,6 +315,8 @@ func TestRevoke(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("after an earlier revocation", laptop, auth.ErrRevoked)
+		w.Verifier = newWorldOn(t, db, auth.Config{Secret: secret}).Verifier
+		check("after a restart", laptop, auth.ErrRevoked)
 	})
 }
 

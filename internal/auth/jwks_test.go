@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,7 +123,8 @@ func TestJWKS_EachAlgorithmIsPinned(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One set with keys of all kinds, one of a kind nobody knows, and one for encryption.
-	enc := publicKey(t, "enc", ecKey(t, elliptic.P256()))
+	encKey := ecKey(t, elliptic.P256())
+	enc := publicKey(t, "enc", encKey)
 	enc["use"] = "enc"
 	s := newKeyServer(t, publicKey(t, "ec", ec), publicKey(t, "ed", ed), publicKey(t, "rs", rs), enc,
 		map[string]string{"kty": "XYZ", "kid": "new"}, map[string]string{"kty": "oct", "kid": "sym", "k": b64(secret)})
@@ -139,7 +141,13 @@ func TestJWKS_EachAlgorithmIsPinned(t *testing.T) {
 				if ok := err == nil; ok != (signedWith == alg) {
 					t.Errorf("issuer pinned to %s, token %s with kid %q: %v", alg, signedWith, kid, err)
 				}
+				if err != nil && !strings.Contains(err.Error(), "signs with "+alg+" only") {
+					t.Errorf("refused for another reason than the algorithm: %v", err)
+				}
 			}
+		}
+		if _, err := w.Identify(t.Context(), signWith(t, jwt.SigningMethodES256, "enc", encKey, jwt.MapClaims{"iss": "bank"}), ""); !errors.Is(err, auth.ErrRefused) {
+			t.Errorf("%s: a key for encryption was taken: %v", alg, err)
 		}
 		// The old confusion: the public key as an HMAC secret.
 		public, err := json.Marshal(publicKey(t, "ec", ec))
@@ -154,11 +162,14 @@ func TestJWKS_EachAlgorithmIsPinned(t *testing.T) {
 	}
 }
 
-func TestJWKS_RefusesWeakKeys(t *testing.T) {
-	p384 := ecKey(t, elliptic.P384())
-	s := newKeyServer(t, publicKey(t, "p384", p384))
-	w := newWorld(t, auth.Config{HTTP: client(t), Issuers: []auth.Issuer{{Name: "bank", Alg: "ES256", JWKS: s.URL}}})
-	token := signWith(t, jwt.SigningMethodES384, "p384", p384, jwt.MapClaims{"iss": "bank"})
+func TestJWKS_RefusesShortRSAKeys(t *testing.T) {
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newKeyServer(t, publicKey(t, "short", short))
+	w := newWorld(t, auth.Config{HTTP: client(t), Issuers: []auth.Issuer{{Name: "bank", Alg: "RS256", JWKS: s.URL}}})
+	token := signWith(t, jwt.SigningMethodRS256, "short", short, jwt.MapClaims{"iss": "bank"})
 	if _, err := w.Identify(t.Context(), token, ""); !errors.Is(err, auth.ErrRefused) {
 		t.Errorf("got %v", err)
 	}
