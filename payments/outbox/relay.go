@@ -157,7 +157,9 @@ func (r *Relay) step(ctx context.Context, c *consumer, limit int) (int, error) {
 		return r.stepOutside(ctx, c, limit)
 	}
 	n, seq := 0, int64(0)
-	err := r.db.Update(ctx, func(tx *sqldb.Tx) error {
+	finish, over := finishing(ctx)
+	defer over()
+	err := r.db.Update(finish, func(tx *sqldb.Tx) error {
 		n = 0
 		if err := tx.Lock("outbox:consumer:" + c.name); err != nil {
 			return err
@@ -210,7 +212,9 @@ func (r *Relay) stepOutside(ctx context.Context, c *consumer, limit int) (int, e
 		done, to = done+1, ev.Seq
 	}
 	if done > 0 {
-		err = r.keepCursor(ctx, c, to)
+		finish, over := finishing(ctx)
+		err = r.db.Update(finish, func(tx *sqldb.Tx) error { return moveCursor(tx, c.name, to) })
+		over()
 		if err == nil {
 			r.reached.WithLabelValues(c.name).Set(float64(to))
 		}
@@ -218,15 +222,23 @@ func (r *Relay) stepOutside(ctx context.Context, c *consumer, limit int) (int, e
 	return done, errors.Join(failure, err)
 }
 
-// keepTime bounds how long a stopping relay tries to keep what it has delivered.
-const keepTime = 5 * time.Second
+// finishTime bounds how long a stopping relay may take to finish the
+// transaction it is in.
+const finishTime = 5 * time.Second
 
-// keepCursor stores how far an outside consumer has come, also when ctx has
-// ended meanwhile: a clean stop delivers nothing twice.
-func (r *Relay) keepCursor(ctx context.Context, c *consumer, to int64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
-	defer cancel()
-	return r.db.Update(ctx, func(tx *sqldb.Tx) error { return moveCursor(tx, c.name, to) })
+// finishing returns a context that outlives ctx by at most finishTime, so that
+// a clean stop ends after a transaction and not inside one. Call done when the
+// transaction is over.
+func finishing(ctx context.Context) (inner context.Context, done func()) {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(finishTime):
+			cancel()
+		case <-inner.Done():
+		}
+	})
+	return inner, func() { stop(); cancel() }
 }
 
 func cursor(tx *sqldb.Tx, name string) (seq int64, err error) {
