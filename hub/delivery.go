@@ -40,7 +40,7 @@ func (h *Hub) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
 	}
 	targets := make([]broker.Target, len(to))
 	for i, t := range to {
-		targets[i] = broker.Target{Topic: topicOf(t.User), Device: string(t.Device), NotSession: string(t.NotSession)}
+		targets[i] = broker.Target{Topic: string(t.User), Device: string(t.Device), NotSession: string(t.NotSession)}
 	}
 	h.metrics.published.Inc()
 	err = h.bus.Publish(&broker.Message{
@@ -51,52 +51,59 @@ func (h *Hub) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
 	}
 }
 
-// receiver is the hub as the bus sees it.
-type receiver struct{ *Hub }
+// receiver is the hub as the bus sees it. The bus calls it from one goroutine at a time.
+type receiver struct {
+	*Hub
+	dirty []*session // sockets that got something in this round; kept for its memory
+}
 
 // Deliver implements broker.Receiver. A round's frames are first queued, then
 // each socket that got some is written once.
-func (r receiver) Deliver(ctx context.Context, round []*broker.Message) {
-	h := r.Hub
-	var dirty []*session
+func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 	delivered := 0
 	for _, m := range round {
-		sockets := 0
-		for i := range m.To {
-			t := &m.To[i]
-			switch m.Kind {
-			case kindEvent:
-				for _, s := range h.roster.of(wire.UserID(t.Topic[len(topicPrefix):])) {
-					queued, first := s.deliver(ctx, m, t)
-					if queued {
-						sockets++
-					}
-					if first {
-						dirty = append(dirty, s)
-					}
-				}
-			case kindReplace:
-				h.replace(m, t)
-			case kindRevoke:
-				h.revokeFrame(m.Frame)
+		switch m.Kind {
+		case kindEvent:
+			delivered += r.fanOut(ctx, m)
+		case kindReplace:
+			for i := range m.To {
+				r.replace(m, &m.To[i])
 			}
-		}
-		if m.Kind == kindEvent {
-			h.metrics.fanout.Observe(float64(sockets))
-			delivered += sockets
+		case kindRevoke:
+			r.revokeFrame(m.Frame)
 		}
 	}
-	h.metrics.delivered.Add(float64(delivered))
-	for _, s := range dirty {
+	r.metrics.delivered.Add(float64(delivered))
+	for _, s := range r.dirty {
 		s.mu.Lock()
 		s.dirty = false
 		s.mu.Unlock()
 		s.flush()
 	}
+	clear(r.dirty)
+	r.dirty = r.dirty[:0]
+}
+
+// fanOut queues one event for every session that is meant and returns how many these are.
+func (r *receiver) fanOut(ctx context.Context, m *broker.Message) (sockets int) {
+	for i := range m.To {
+		t := &m.To[i]
+		for _, s := range r.roster.of(wire.UserID(t.Topic)) {
+			queued, first := s.deliver(ctx, m, t)
+			if queued {
+				sockets++
+			}
+			if first {
+				r.dirty = append(r.dirty, s)
+			}
+		}
+	}
+	r.metrics.fanout.Observe(float64(sockets))
+	return sockets
 }
 
 // Lost implements broker.Receiver: at its next heartbeat every session compares its positions.
-func (r receiver) Lost(context.Context) {
+func (r *receiver) Lost(context.Context) {
 	r.losses.Add(1)
 	r.metrics.drops[dropLost].Inc()
 	r.cfg.Log.Warn("bus may have lost messages: comparing heads")
@@ -178,7 +185,7 @@ func (s *session) holdLocked(frame []byte, own bool) {
 func (s *session) replaceElsewhere(c wire.Caller) {
 	err := s.hub.bus.Publish(&broker.Message{
 		Kind: kindReplace, Seq: s.stamp,
-		To: []broker.Target{{Topic: topicOf(c.User), Device: string(c.Device), NotSession: string(s.id)}},
+		To: []broker.Target{{Topic: string(c.User), Device: string(c.Device), NotSession: string(s.id)}},
 	})
 	if err != nil {
 		s.hub.metrics.drops[dropBus].Inc()
@@ -186,7 +193,7 @@ func (s *session) replaceElsewhere(c wire.Caller) {
 }
 
 func (h *Hub) replace(m *broker.Message, t *broker.Target) {
-	for _, s := range h.roster.of(wire.UserID(t.Topic[len(topicPrefix):])) {
+	for _, s := range h.roster.of(wire.UserID(t.Topic)) {
 		if string(s.caller.Device) == t.Device && string(s.id) != t.NotSession && s.stamp < m.Seq {
 			s.end(endReplaced)
 		}

@@ -70,7 +70,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	defer h.bus.Unsubscribe(topicNodes)
 	g, running := errgroup.WithContext(ctx)
-	g.Go(func() error { return h.bus.Run(running, receiver{h}) })
+	g.Go(func() error { return h.bus.Run(running, &receiver{Hub: h}) })
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
 	err := g.Wait()

@@ -25,6 +25,7 @@ type queued struct {
 // nothing is left. The session's mutex guards it and is never held over a write.
 type outbox struct {
 	queue []queued
+	box   *[]queued // where queue's memory came from
 	// rest is the part the socket has not taken of frames it has begun to take.
 	rest   []byte
 	restAt time.Duration
@@ -59,11 +60,23 @@ func (s *session) pushLocked(frame []byte, now time.Duration) (reason string) {
 			return reasonSlowTotal
 		}
 	}
+	s.appendLocked(frame, now)
+	return ""
+}
+
+// appendLocked queues a frame. An empty outbox holds no memory: it borrows.
+func (s *session) appendLocked(frame []byte, now time.Duration) {
+	o := &s.out
+	if o.box == nil {
+		o.box = queues.Get().(*[]queued)
+		o.queue = *o.box
+	}
 	o.queue = append(o.queue, queued{frame, now})
 	o.bytes += len(frame)
 	s.hub.budget.used.Add(int64(len(frame)))
-	return ""
 }
+
+var queues = sync.Pool{New: func() any { q := make([]queued, 0, 16); return &q }}
 
 // push queues a frame and flushes.
 func (s *session) push(frame []byte) {
@@ -102,19 +115,16 @@ func (o *outbox) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) {
 	return b, pooled, at
 }
 
-// dropFirst removes the first n frames and lets go of a queue that has grown.
+// dropFirst removes the first n frames; an empty queue gives its memory back.
 func (o *outbox) dropFirst(n int) {
-	if n == len(o.queue) {
-		if cap(o.queue) > 4 {
-			o.queue = nil
-			return
-		}
-		clear(o.queue)
-		o.queue = o.queue[:0]
+	clear(o.queue[:n])
+	if o.queue = o.queue[n:]; len(o.queue) > 0 || o.box == nil {
 		return
 	}
-	clear(o.queue[:n])
-	o.queue = o.queue[n:]
+	borrowed := *o.box
+	clear(borrowed[:cap(borrowed)]) // the queue may have moved on to memory of its own
+	queues.Put(o.box)
+	o.queue, o.box = nil, nil
 }
 
 // flush writes what is queued unless someone is writing already. It never blocks.
@@ -256,11 +266,9 @@ func (s *session) sealLocked(frame []byte, drop bool, now time.Duration) {
 			o.bytes -= len(q.frame)
 			s.hub.budget.used.Add(int64(-len(q.frame)))
 		}
-		o.queue = nil
+		o.dropFirst(len(o.queue))
 	}
-	o.queue = append(o.queue, queued{frame, now})
-	o.bytes += len(frame)
-	s.hub.budget.used.Add(int64(len(frame)))
+	s.appendLocked(frame, now)
 	o.sealed = true
 	s.roomLocked()
 }
@@ -270,6 +278,7 @@ func (s *session) killLocked() {
 	o := &s.out
 	o.dead = true
 	s.hub.budget.used.Add(int64(-o.bytes))
-	o.queue, o.rest, o.bytes = nil, nil, 0
+	o.dropFirst(len(o.queue))
+	o.rest, o.bytes = nil, 0
 	s.roomLocked()
 }

@@ -100,14 +100,9 @@ func (r *roster) remove(s *session) {
 	}
 }
 
-// topicOf is the bus topic of a user's sessions.
-func topicOf(u wire.UserID) string { return topicPrefix + string(u) }
-
-const (
-	topicPrefix = "u:"
-	// topicNodes reaches every node.
-	topicNodes = "nodes"
-)
+// topicNodes is the bus topic that reaches every node. A user's topic is the
+// user's id, which has no "#".
+const topicNodes = "#nodes"
 
 // enter puts s on the roster and subscribes to its user's topic. It returns the
 // sessions of the same device, here, that s replaces.
@@ -116,7 +111,7 @@ func (h *Hub) enter(ctx context.Context, s *session) (older []*session, err erro
 	if err != nil {
 		return nil, err
 	}
-	if err := h.bus.Subscribe(ctx, topicOf(s.caller.User)); err != nil {
+	if err := h.bus.Subscribe(ctx, string(s.caller.User)); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -135,6 +130,6 @@ func (h *Hub) leave(s *session) {
 		h.roster.remove(s)
 	}
 	if subscribed {
-		h.bus.Unsubscribe(topicOf(s.caller.User))
+		h.bus.Unsubscribe(string(s.caller.User))
 	}
 }
