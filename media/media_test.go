@@ -79,8 +79,10 @@ type client struct {
 	connected chan struct{}
 	heard     chan heard
 	readers   sync.WaitGroup
+	saying    sync.Mutex
 	seq       uint16
 	level     uint8
+	others    int // packets of others that came while waiting for somebody
 	answer    string
 	slots     []media.Slot
 }
@@ -234,6 +236,8 @@ func (c *client) await(t testing.TB) {
 // say sends one packet whose payload names the client and the number of the packet.
 func (c *client) say(t testing.TB) []byte {
 	t.Helper()
+	c.saying.Lock()
+	defer c.saying.Unlock()
 	c.seq++
 	payload := fmt.Appendf(nil, "%s %d", c.User, c.seq)
 	p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: c.seq, Timestamp: uint32(c.seq) * 960}, Payload: payload}
@@ -271,9 +275,11 @@ func (c *client) hears(t testing.TB, talker *client) heard {
 		case <-tick.C:
 		}
 		for len(c.heard) > 0 {
-			if h := <-c.heard; bytes.HasPrefix(h.Payload, []byte(talker.User+" ")) {
+			h := <-c.heard
+			if bytes.HasPrefix(h.Payload, []byte(talker.User+" ")) {
 				return h
 			}
+			c.others++
 		}
 	}
 }

@@ -298,3 +298,34 @@ func TestPace_AdmitsAnyVoiceAndNoFlood(t *testing.T) {
 		}
 	}
 }
+
+// written keeps what a slot sends.
+type written struct{ payloads []string }
+
+func (w *written) WriteRTP(h *rtp.Header, payload []byte) (int, error) {
+	w.payloads = append(w.payloads, string(payload))
+	return h.MarshalSize() + len(payload), nil
+}
+
+func TestSlot_WhoWasReplacedIsHeardNoMore(t *testing.T) {
+	a, b := &feed{user: "a"}, &feed{user: "b"}
+	out := &written{}
+	s := newSlot(0)
+	s.bound.Store(&binding{out: out, opusPT: 111})
+	for _, f := range []*feed{a, b} {
+		f.listeners.Store(&[]*slot{s}) // a's list is what a's reader may still hold
+	}
+	s.attach(a)
+	a.push(&packet{seq: 1, payload: []byte("a1")}, 0)
+	s.attach(b)
+	a.push(&packet{seq: 2, payload: []byte("a2")}, 0)
+	b.push(&packet{seq: 9, payload: []byte("b1")}, 0)
+	s.attach(nil)
+	b.push(&packet{seq: 10, payload: []byte("b2")}, 0)
+	if want := []string{"a1", "b1"}; !slices.Equal(out.payloads, want) {
+		t.Errorf("heard %v, want %v", out.payloads, want)
+	}
+	if n := s.packets.Load(); n != 2 {
+		t.Errorf("%d packets counted", n)
+	}
+}

@@ -64,6 +64,9 @@ func TestJoin_LateComerGetsSlotsAndIsHeard(t *testing.T) {
 	w.waitFor(t, "slots bob [ann cid]", 1)
 	cid.hears(t, ann)
 	ann.hears(t, cid)
+	if n := w.count("slots ann [bob cid]"); n != 1 {
+		t.Errorf("the same slots were reported %d times", n)
+	}
 }
 
 func TestLeave_FreesSlotWhichTheNextTalkerContinues(t *testing.T) {
@@ -110,6 +113,7 @@ func TestMute_ServerDropsAndLetsThroughWithoutGap(t *testing.T) {
 	bob.say(t)
 	ann.hears(t, cid) // what bob said before has passed by now
 	ann.clear()
+	ann.others = 0
 	for range 20 {
 		bob.say(t)
 		ann.hears(t, cid)
@@ -117,6 +121,9 @@ func TestMute_ServerDropsAndLetsThroughWithoutGap(t *testing.T) {
 	waitUntil(t, "bob's packets are dropped", func() bool {
 		return counter(t, reg, "parley_media_packets_muted_total") >= 20
 	})
+	if ann.others != 0 {
+		t.Errorf("%d of bob's packets were heard though he was muted", ann.others)
+	}
 	if err := s.Mute(room, bob.Participant, false); err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +147,14 @@ func TestRejoin_ReplacesEarlierPeerAndStaysMuted(t *testing.T) {
 	if err := s.Mute(room, bob.Participant, true); err != nil {
 		t.Fatal(err)
 	}
-	again := join(t, s, "bob", 2)
-	w.waitFor(t, "connected bob", 2)
+	again, offer := newClient(t, "bob", 2)
+	again.enter(t, s, room, offer)
 	info := s.Rooms()[0].Participants
 	if len(info) != 2 {
 		t.Fatalf("the room holds %d people", len(info))
 	}
+	again.await(t)
+	w.waitFor(t, "connected bob", 2)
 	if !info[1].Muted {
 		t.Error("joining again lifted the server's mute")
 	}

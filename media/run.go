@@ -21,6 +21,7 @@ const (
 func (s *SFU) Run(ctx context.Context) error {
 	s.engine.start()
 	close(s.ready)
+	s.deps.Logger.Info("media: listening", "udp", s.Addrs())
 	defer s.shut()
 	ticks := make(chan struct{}, 1)
 	ticking := make(chan struct{})
@@ -132,6 +133,7 @@ func (s *SFU) settle() {
 			if s.ended(p, now) {
 				s.drop(r, p)
 				gone = append(gone, p)
+				s.deps.Logger.Info("media: a connection ended", "room", r.id, "state", p.connection(), "age", now.Sub(p.joined))
 				reports = append(reports, disconnected(r.id, p.Participant))
 			} else if rep := p.transition(r.id); rep != nil {
 				reports = append(reports, rep)
