@@ -12,9 +12,10 @@ import (
 
 // Report is what a device in a call says every two seconds.
 type Report struct {
-	Alive bool    // media arrived within the last five seconds
-	RTTMS float64 // round trip, 0 unknown
-	Loss  float64 // share of packets lost, 0 to 1
+	Alive bool // media arrived within the last five seconds
+	// RTTMS is the round trip in milliseconds, 0 if unknown; Loss the share of
+	// packets lost, 0 to 1, and unknown with it. They are counted only.
+	RTTMS, Loss float64
 }
 
 // Report keeps the caller's part alive. Without one for LostAfter the part is
@@ -29,6 +30,10 @@ func (s *Service) Report(ctx context.Context, c wire.Caller, id wire.CallID, r R
 	}
 	now := stamp(s.Clock.Now())
 	known, err := s.touch(ctx, id, by, r.Alive, now)
+	if known && r.RTTMS > 0 {
+		s.metrics.rtt.Observe(r.RTTMS / 1000)
+		s.metrics.loss.Observe(r.Loss)
+	}
 	if err != nil || known {
 		return err
 	}

@@ -178,6 +178,32 @@ func TestMediaAlive_MeansReportedWithinFiveSeconds(t *testing.T) {
 	})
 }
 
+// A sweep found the part silent; its report came before the sweep could act.
+func TestReports_InTheLastMomentCount(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		call := w.talking()
+		w.clock.Advance(signaling.LostAfter)
+		w.report(call.ID, true, "buyer/b1")
+		for _, user := range []wire.UserID{"buyer", "seller"} {
+			if err := w.calls.Lose(t.Context(), call.ID, user); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.wantLeg(call.ID, "buyer", signaling.LegConnected)
+		w.wantLeg(call.ID, "seller", signaling.LegReconnecting)
+	})
+}
+
+func TestStore_RefusesAChangeFromAStaleVersion(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		call := w.talking()
+		wantErr(t, signaling.StoreStale(t.Context(), w.db, call.ID, w.clock.Now()), signaling.ErrConflict)
+		if v := w.get(call.ID); v.Version != call.Version+1 {
+			t.Errorf("version %d became %d", call.Version, v.Version)
+		}
+	})
+}
+
 // The node that rang dies; another one over the same database takes it from there.
 func TestRestart_TheCallGoesOnOnAnotherNode(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

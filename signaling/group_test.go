@@ -137,6 +137,7 @@ func TestGroup_OneWhoIsLostLeavesTheOthers(t *testing.T) {
 		w.connect(call.ID, signaling.RouteSFU, "host/h", "guest1/g1")
 		for range 11 {
 			w.pass(2 * time.Second)
+			w.wantLeg(call.ID, "host", signaling.LegConnected)
 			w.report(call.ID, false, "host/h") // hears nobody, as one alone does
 		}
 		w.wantLeg(call.ID, "guest2", signaling.LegLeft) // never connected

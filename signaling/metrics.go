@@ -8,6 +8,8 @@ type metrics struct {
 	ended     *prometheus.CounterVec
 	signals   *prometheus.CounterVec
 	answer    prometheus.Histogram
+	rtt       prometheus.Histogram
+	loss      prometheus.Histogram
 	conflicts prometheus.Counter
 	sweeps    prometheus.Counter
 }
@@ -23,6 +25,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		answer: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "parley_call_connect_seconds", Help: "From the answer to media on both ends of direct calls.",
 			Buckets: []float64{.05, .1, .2, .3, .5, .75, 1, 2, 5, 10, 20}}),
+		rtt: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_call_rtt_seconds", Help: "Round trips that devices in calls report.",
+			Buckets: []float64{.02, .05, .1, .15, .2, .3, .5, 1, 2}}),
+		loss: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_call_loss_ratio", Help: "Shares of lost packets that devices in calls report.",
+			Buckets: []float64{0, .01, .02, .05, .1, .2, .5}}),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_call_conflicts_total", Help: "Changes of a call that ran again because another was faster."}),
 		sweeps: prometheus.NewCounter(prometheus.CounterOpts{
@@ -38,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.signals.WithLabelValues(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.conflicts, m.sweeps)
+		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.rtt, m.loss, m.conflicts, m.sweeps)
 	}
 	return m
 }
