@@ -74,6 +74,10 @@ type Config struct {
 	// machine named here opens all its UDP ports but this server's own.
 	AllowPeers []netip.Prefix
 
+	// SelfPorts are UDP ports of this machine that clients may send to without
+	// AllowPeers naming its address: those of the SFU beside this server.
+	SelfPorts []uint16
+
 	// UserCallQuota, UserQuota and CallQuota bound allocations of one user in
 	// one call (default 4), of one user over all calls (8) and of one call (16).
 	UserCallQuota, UserQuota, CallQuota int

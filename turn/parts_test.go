@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -226,5 +227,27 @@ func TestTable_OldEventsMissNewAllocations(t *testing.T) {
 	tb.forget(old)
 	if tb.event(old.relay) != nil {
 		t.Error("a released relay is still known")
+	}
+}
+
+func TestConfig_ZeroValueIsSafe(t *testing.T) {
+	c, err := Config{}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := Config{}.withDefaults()
+	if len(c.Secret) < 32 || c.Secret == other.Secret {
+		t.Error("the secret can be guessed")
+	}
+	c.Secret, c.Clock = "", nil
+	want := Config{
+		UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0", TLSAddr: Off, Realm: "parley",
+		RelayIP: netip.MustParseAddr("127.0.0.1"), ExternalIP: netip.MustParseAddr("127.0.0.1"), RelayPorts: [2]uint16{49152, 65535},
+		MaxTTL: 24 * time.Hour, NonceLife: 10 * time.Minute, UserCallQuota: 4, UserQuota: 8, CallQuota: 16,
+		Bandwidth: 256 << 10, UnauthorizedPerSecond: 100, StreamsPerIP: 64, MaxStreams: 8192,
+		SilentAfter: 10 * time.Second, ReloadEvery: 30 * time.Second,
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v", c)
 	}
 }

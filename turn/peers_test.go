@@ -92,8 +92,9 @@ func TestPeers_OwnListenersAreRefused(t *testing.T) {
 
 func TestPeers_OtherPortsOfThisMachineNeedAllowing(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	s := startWith(t, turn.Config{}, reg)
-	conn, addr := listenPeer(t)
+	open, sfu := listenPeer(t)
+	s := startWith(t, turn.Config{SelfPorts: []uint16{sfu.Port()}}, reg)
+	_, addr := listenPeer(t)
 	r := login(t, s, "udp", "call_1", "alice")
 	r.allocate()
 	r.expect(r.ask(stun.MethodCreatePermission, peerAddress(addr)), 0) // a leg of the call might come
@@ -102,7 +103,9 @@ func TestPeers_OtherPortsOfThisMachineNeedAllowing(t *testing.T) {
 	if n := counted(t, reg, "parley_turn_drops_total", "forbidden"); n != 1 {
 		t.Errorf("%v dropped, want 1", n)
 	}
-	_ = conn
+	r.expect(r.ask(stun.MethodChannelBind, channelNumber(0x4000), peerAddress(sfu)), 0)
+	r.write(channelData(0x4000, []byte("to the SFU")))
+	receives(t, open, []byte("to the SFU"))
 }
 
 func TestLegs_OfOneCallReachEachOther(t *testing.T) {

@@ -3,6 +3,7 @@ package turn
 import (
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // neverPeers are refused whatever the configuration allows: "this host",
@@ -56,6 +57,7 @@ func contains(list []netip.Prefix, a netip.Addr) bool {
 type policy struct {
 	allow     []netip.Prefix
 	self      map[netip.Addr]bool     // this machine's own addresses
+	selfPorts []uint16                // of this machine's, open to clients
 	listeners map[netip.AddrPort]bool // where this server itself listens
 }
 
@@ -82,12 +84,12 @@ func (p *policy) configured(a netip.Addr) bool {
 // portAllowed judges a whole transport address whose address is allowed and
 // which is not a relay of this server: never a listener of this server (a
 // packet would come back to it, RFC 8656 §21.1.7), and another port of this
-// machine only if Config.AllowPeers names the address.
+// machine only if Config.SelfPorts names it or Config.AllowPeers the address.
 func (p *policy) portAllowed(peer netip.AddrPort) bool {
 	if !p.self[peer.Addr()] {
 		return true
 	}
-	return !p.listeners[peer] && p.configured(peer.Addr())
+	return !p.listeners[peer] && (slices.Contains(p.selfPorts, peer.Port()) || p.configured(peer.Addr()))
 }
 
 // ownAddresses are the addresses of this machine's interfaces.

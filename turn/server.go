@@ -101,7 +101,10 @@ func (s *Server) listenAll() error {
 
 // newPolicy knows every address of this machine, and every address its listeners are reached at.
 func (s *Server) newPolicy() policy {
-	p := policy{allow: s.cfg.AllowPeers, self: map[netip.Addr]bool{}, listeners: map[netip.AddrPort]bool{}}
+	p := policy{
+		allow: s.cfg.AllowPeers, selfPorts: s.cfg.SelfPorts,
+		self: map[netip.Addr]bool{}, listeners: map[netip.AddrPort]bool{},
+	}
 	own := append(ownAddresses(), s.cfg.RelayIP, s.cfg.ExternalIP, s.cfg.RelayIP6, s.cfg.ExternalIP6)
 	for _, l := range s.listeners {
 		own = append(own, l.addr.Addr())
