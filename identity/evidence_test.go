@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,4 +108,32 @@ func TestEvidence_TamperingIsSeen(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestConfirmationEvidence_CanBeCheckedWithoutTheServer(t *testing.T) {
+	w := both(t, sqldbtest.Open(t, schemas()), identity.ConfirmConfig{})
+	o := w.open("buyer")
+	in := w.sign("buyer", o)
+	in.Text, in.Locale = "Du ZAHLST 120,00 € an V. Seller.", "de"
+	if _, err := w.submit("buyer", in); err != nil {
+		t.Fatal(err)
+	}
+	body := w.lastConfirmation()
+	for key, want := range map[string]any{
+		"party": "buyer", "role": "payer", "device": "dev_buyer", "call": "call_1", "transcript": o.Transcript, "digest": o.Digest, "nonce": o.Nonce,
+		"challenge": o.Challenge, "words": "match", "method": identity.MethodWords, "rp_id": "localhost", "origin": origin, "locale": "de", "text": in.Text,
+	} {
+		if body[key] != want {
+			t.Errorf("%s is %v, want %v", key, body[key], want)
+		}
+	}
+	var words []string
+	for _, v := range body["words_read"].([]any) {
+		words = append(words, v.(string))
+	}
+	list := identity.WordList()
+	if len(words) != 3 || !slices.Contains(list, words[0]) || !slices.Contains(list, words[1]) {
+		t.Errorf("words are %v", words)
+	}
+	checkAssertionByHand(t, body)
 }

@@ -315,7 +315,7 @@ func TestRevoke(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("after an earlier revocation", laptop, auth.ErrRevoked)
-		w.Verifier = newWorldOn(t, db, auth.Config{Secret: secret}).Verifier
+		w.Verifier = newWorldOn(t, db, auth.Config{Secret: secret, OnRevoke: func(r auth.Revocation) { t.Errorf("announced again after a restart: %+v", r) }}).Verifier
 		check("after a restart", laptop, auth.ErrRevoked)
 	})
 }

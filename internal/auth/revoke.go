@@ -178,7 +178,11 @@ func (v *Verifier) pollRevocations(ctx context.Context) error {
 		return err
 	}
 	for _, r := range rows {
-		v.note(r)
+		if first {
+			v.revoked.add(r) // nobody was let in before
+		} else {
+			v.note(r)
+		}
 	}
 	v.revoked.mu.Lock()
 	v.revoked.loaded = true
