@@ -2,9 +2,8 @@
 // REST calls, and voice over WebRTC. Bots, the load generator and the
 // end-to-end tests are built on it.
 //
-// A Conn is one connection. Session keeps one alive: it reconnects with
-// jittered backoff, resumes from the last entry it saw, drops duplicates and
-// tells of gaps.
+// A Conn is one connection; after it has ended, dial again and name in Resume
+// the last entries seen.
 package client
 
 import (
@@ -16,6 +15,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -24,6 +24,9 @@ import (
 
 // Subprotocol of the socket.
 const Subprotocol = "parley.v1"
+
+// writeTimeout is how long the network may take to accept a frame.
+const writeTimeout = 10 * time.Second
 
 // readLimit bounds one frame from the server, in bytes: a resume batch may be large.
 const readLimit = 4 << 20
@@ -186,7 +189,14 @@ func (c *Conn) send(ctx context.Context, id, method string, params any) error {
 	if err != nil {
 		return fmt.Errorf("client: %s: %w", method, err)
 	}
-	if err := c.ws.Write(ctx, websocket.MessageText, frame); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// A frame cut short would end the connection for everybody who uses it, so
+	// giving up a call does not give up its frame.
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	if err := c.ws.Write(writing, websocket.MessageText, frame); err != nil {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	return nil

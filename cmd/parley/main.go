@@ -36,6 +36,7 @@ type commands struct {
 	Config  configCommand  `cmd:"" help:"Print the effective configuration without its secrets."`
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, TURN, TLS, clock and database: one line each, with a fix."`
 	Ledger  ledgerCommand  `cmd:"" help:"Look after the ledger."`
+	Load    loadCommand    `cmd:"" help:"Drive a node and measure it."`
 	OpenAPI openapiCommand `cmd:"" name:"openapi" help:"Print the OpenAPI document."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -131,24 +131,22 @@ func (p *person) connect(resume map[wire.ConversationID]int64) {
 func (p *person) take(ev wire.Event) {
 	p.mu.Lock()
 	p.events = append(p.events, ev)
-	call := p.call
 	close(p.news)
 	p.news = make(chan struct{})
-	p.mu.Unlock()
-	if call != nil {
-		call.Handle(ev)
+	if p.call != nil {
+		p.call.Handle(ev)
 	}
+	p.mu.Unlock()
 }
 
 // setCall makes the call hear events, those before it included.
 func (p *person) setCall(c *client.DirectCall) {
 	p.mu.Lock()
 	p.call = c
-	early := p.events
-	p.mu.Unlock()
-	for _, ev := range early {
+	for _, ev := range p.events { // under the lock, so that no later event overtakes
 		c.Handle(ev)
 	}
+	p.mu.Unlock()
 	p.t.Cleanup(c.Close)
 }
 
