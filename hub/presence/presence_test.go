@@ -29,11 +29,15 @@ type house struct {
 	told    []string // "user state" or "user offline <seconds since the start>"
 	to      []wire.To
 	stored  map[wire.UserID]time.Time
-	refuse  error // what Peers and SaveSeen answer, if not nil
+	during  func() // called while something is being published
+	refuse  error  // what Peers and SaveSeen answer, if not nil
 	started time.Time
 }
 
 func (h *house) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
+	if h.during != nil {
+		h.during()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var p wire.Presence
@@ -213,10 +217,11 @@ func TestLeave_LastDeviceTurnsOfflineAfterGrace(t *testing.T) {
 		h.pass(2 * time.Second)
 		h.hears("bob away")
 		h.leave("bob", "dev_2") // at 16 s
+		h.pass(2 * time.Second)
 		h.leave("bob", "dev_2")
 		h.leave("bob", "dev_3")
 		h.leave("eve", "dev_1")
-		h.pass(4 * time.Second)
+		h.pass(2 * time.Second)
 		h.sees("bob", "away")
 		h.hears()
 		h.pass(2 * time.Second)
@@ -354,6 +359,19 @@ func TestTouch_RefusesOtherStates(t *testing.T) {
 			}
 		}
 		h.sees("ann", "offline")
+	})
+}
+
+func TestAnnounce_ChangeWhileAnnouncingIsNotLost(t *testing.T) {
+	in(t, func(h *house) {
+		h.during = func() {
+			h.during = nil
+			if err := h.Touch(t.Context(), "ann", "dev_1", wire.Away); err != nil {
+				t.Error(err)
+			}
+		}
+		h.touch("ann", "dev_1", wire.Online)
+		h.hears("ann online", "ann away")
 	})
 }
 
