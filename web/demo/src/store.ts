@@ -42,6 +42,9 @@ export type Dialog =
   | { kind: "invite"; call: Call }
   | { kind: "group" };
 
+/** Whether this person's calls hide the device's address from the other side. */
+const RELAY_ONLY = "parley.demo.relay_only";
+
 const TYPING_SHOWN_MS = 6_000;
 const TYPING_SENT_MS = 3_000;
 const PAGE = 60;
@@ -207,8 +210,22 @@ export class Store {
     this.changed();
   }
 
-  async startCall(options: Parameters<Parley["calls"]["start"]>[0]): Promise<void> {
-    const call = await this.run(() => this.parley.calls.start(options));
+  get hidesAddress(): boolean {
+    return localStorage.getItem(RELAY_ONLY) === "yes";
+  }
+
+  hideAddress(hide: boolean): void {
+    localStorage.setItem(RELAY_ONLY, hide ? "yes" : "no");
+    this.say(
+      hide
+        ? "Your calls now go through the relay: nobody learns your address."
+        : "Your calls may go directly again.",
+    );
+  }
+
+  async startCall(options: { conversation?: string; payment?: string }): Promise<void> {
+    const relayOnly = this.hidesAddress;
+    const call = await this.run(() => this.parley.calls.start({ ...options, relayOnly }));
     if (call) this.#callChanged(call);
   }
 
@@ -437,11 +454,14 @@ export class Store {
 
   #callEnded(call: Call): void {
     this.call = undefined;
-    const { verified, text } = call.record;
+    const { verified, text, reason } = call.record;
     if (verified === "words_differ" || call.differs) {
       this.say("The words differ. Do not continue on this line; the payment is under review.", "bad");
-    } else {
+    } else if (reason && reason !== "completed" && reason !== "cancelled") {
       this.say(text || "The call has ended.");
+    } else {
+      // The log shows it; only those who do not see it are told.
+      this.spoken = "The call has ended.";
     }
   }
 }

@@ -73,9 +73,19 @@ export class Hub {
     return made.id;
   }
 
+  /** Lets the hub fall silent with all its connections open, as a dead network would. */
+  pause(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process.kill("SIGCONT");
+  }
+
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null) return;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.resume();
     this.#process.kill("SIGTERM");
     await ended;
   }

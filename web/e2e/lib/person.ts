@@ -98,6 +98,37 @@ export class Person {
     return this.page.getByRole("button", { name });
   }
 
+  /** The name of what has the focus, as it is read out. */
+  focused(): Promise<string> {
+    return this.page.evaluate(() => {
+      const element = document.activeElement as HTMLElement | null;
+      const labels = (element as HTMLInputElement | null)?.labels;
+      const label = labels?.[0]?.querySelector("span")?.textContent;
+      return (element?.getAttribute("aria-label") ?? label ?? element?.textContent ?? "")
+        .replace(/\s+/g, " ")
+        .trim();
+    });
+  }
+
+  /** Walks with the Tab key to what is called `name`, once round the page at most. */
+  async focus(name: string | RegExp): Promise<void> {
+    const met: string[] = [];
+    const deadline = Date.now() + 10_000;
+    while (Date.now() < deadline) {
+      const here = await this.focused();
+      if (typeof name === "string" ? here === name : name.test(here)) return;
+      met.push(here);
+      await this.page.keyboard.press("Tab");
+    }
+    throw new Error(`the Tab key did not come to ${name}, only to ${[...new Set(met)].join(" | ")}`);
+  }
+
+  /** Walks to a button or link and presses Enter. */
+  async press(name: string | RegExp): Promise<void> {
+    await this.focus(name);
+    await this.page.keyboard.press("Enter");
+  }
+
   call() {
     return this.page.locator(".call");
   }
@@ -229,10 +260,8 @@ async function recordEnvelope({ user, seconds }: { user: string; seconds: number
 /** Runs in the page: which candidates carry the call. */
 async function chosenPath(): Promise<{ local: string; remote: string; relayProtocol?: string }> {
   const stats = await globalThis.parley?.calls.live[0]?.stats();
-  for (const stat of stats?.values() ?? []) {
-    if (stat.type !== "candidate-pair" || !stat.nominated || stat.state !== "succeeded") continue;
-    const [local, remote] = [stats?.get(stat.localCandidateId), stats?.get(stat.remoteCandidateId)];
-    return { local: local.candidateType, remote: remote.candidateType, relayProtocol: local.relayProtocol };
-  }
-  throw new Error("no chosen path");
+  const chosen = [...(stats?.values() ?? [])].find((s) => s.type === "transport")?.selectedCandidatePairId;
+  const pair = stats?.get(chosen);
+  const [local, remote] = [stats?.get(pair?.localCandidateId), stats?.get(pair?.remoteCandidateId)];
+  return { local: local?.candidateType, remote: remote?.candidateType, relayProtocol: local?.relayProtocol };
 }

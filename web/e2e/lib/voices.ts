@@ -30,8 +30,10 @@ const styles = {
 
 const made = new Map<string, Voice>();
 
+export type VoiceName = keyof typeof texts;
+
 /** Speaks a text for about a minute and a half, with espeak-ng. */
-export function voice(name: keyof typeof texts): Voice {
+export function voice(name: VoiceName): Voice {
   const known = made.get(name);
   if (known) return known;
   const file = join(mkdtempSync(join(tmpdir(), "parley-voice-")), `${name}.wav`);
@@ -72,13 +74,36 @@ function envelopeOf(file: string): Float32Array {
   return out;
 }
 
-/** How well what was heard fits somewhere into what was said: the best correlation of loudness over time, -1 to 1. */
+/** Pieces of this length are aligned one by one, since a receiver stretches and squeezes time a little. */
+const PIECE = 200;
+const STRETCH = 30;
+
+/**
+ * How well what was heard fits somewhere into what was said, -1 to 1: the
+ * correlation of loudness over time, piece by piece, at the best place.
+ */
 export function likeness(heard: Float32Array, said: Float32Array): number {
   const [h, s] = [loudness(heard), loudness(said)];
+  const pieces = Array.from({ length: Math.floor(h.length / PIECE) }, (_, k) =>
+    fits(h.subarray(k * PIECE, (k + 1) * PIECE), s),
+  );
   let best = -1;
-  for (let lag = 0; lag + h.length <= s.length; lag++)
-    best = Math.max(best, pearson(h, s.subarray(lag, lag + h.length)));
+  for (let lag = 0; lag + pieces.length * PIECE <= s.length; lag++) {
+    const sum = pieces.reduce((n, fit, k) => n + maxNear(fit, lag + k * PIECE), 0);
+    best = Math.max(best, sum / pieces.length);
+  }
   return best;
+}
+
+function fits(piece: Float32Array, said: Float32Array): Float32Array {
+  const out = new Float32Array(said.length - piece.length + 1);
+  for (let lag = 0; lag < out.length; lag++)
+    out[lag] = pearson(piece, said.subarray(lag, lag + piece.length));
+  return out;
+}
+
+function maxNear(fit: Float32Array, at: number): number {
+  return Math.max(...fit.subarray(Math.max(0, at - STRETCH), at + STRETCH + 1));
 }
 
 /** Decibels above the noise that nobody hears, so that loud vowels do not outweigh the rhythm. */

@@ -27,6 +27,7 @@ export interface MediaReport {
 
 const DISCONNECTED_MS = 2_000;
 const ALIVE_MS = 5_000;
+const ROUTE_TRIES = 20;
 
 /** One RTCPeerConnection that carries this device's microphone, with its health. */
 export class Leg extends Emitter<LegEvents> {
@@ -113,13 +114,23 @@ export class Leg extends Emitter<LegEvents> {
 
   /** Says whether the chosen path goes through a relay. */
   async route(): Promise<Route> {
-    const stats = await this.pc.getStats();
-    for (const stat of stats.values()) {
-      if (stat.type !== "candidate-pair" || !stat.nominated || stat.state !== "succeeded") continue;
-      const ends = [stats.get(stat.localCandidateId), stats.get(stat.remoteCandidateId)];
-      if (ends.some((end) => end?.candidateType === "relay")) return "relay";
+    for (let tries = 0; tries < ROUTE_TRIES; tries++) {
+      const ends = await this.#chosenPath();
+      if (ends) return ends.includes("relay") ? "relay" : "direct";
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
     return "direct";
+  }
+
+  /** The candidate types of both ends of the path in use; the statistics may lag behind the connection a little. */
+  async #chosenPath(): Promise<string[] | undefined> {
+    const stats = await this.pc.getStats();
+    const all = [...stats.values()];
+    const chosen = all.find((s) => s.type === "transport")?.selectedCandidatePairId;
+    const pair =
+      stats.get(chosen) ?? all.find((s) => s.type === "candidate-pair" && s.nominated && s.selected);
+    if (!pair) return undefined;
+    return [pair.localCandidateId, pair.remoteCandidateId].map((id) => stats.get(id)?.candidateType ?? "");
   }
 
   #iceState(): void {

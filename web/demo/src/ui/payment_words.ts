@@ -16,7 +16,7 @@ export function paymentLine(payment: Payment, me: string, name: Names): string {
     case "held":
       return paying ? `You set ${amount} aside for ${payee}` : `${payer} set ${amount} aside for you`;
     case "confirming":
-      return `${amount} is waiting for the second confirmation`;
+      return `One of you confirmed ${amount}`;
     case "confirmed":
       return `Both confirmed ${amount}`;
     case "captured":

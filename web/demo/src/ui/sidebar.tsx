@@ -21,6 +21,16 @@ export function Sidebar() {
             {balances.map((b) => money(b.available, b.currency)).join(" · ") || "\u00a0"}
           </p>
         </div>
+        <button
+          type="button"
+          class="icon-button toggle"
+          aria-label="Hide my address in calls"
+          title="Hide my address in calls"
+          aria-pressed={store.hidesAddress}
+          onClick={() => store.hideAddress(!store.hidesAddress)}
+        >
+          <Icon name="shield" />
+        </button>
         {people.length > 1 && (
           <button
             type="button"
