@@ -58,16 +58,19 @@ type pionNonce struct {
 	made  time.Time
 }
 
-// newEngine starts pion; close ends it.
-func newEngine(realm string, find func(netip.AddrPort) *allocation) (*engine, error) {
-	e := &engine{
+func newEngine(realm string, find func(netip.AddrPort) *allocation) *engine {
+	return &engine{
 		realm:  []byte(realm),
 		find:   find,
 		in:     make(chan *exchange),
 		closed: make(chan struct{}),
 	}
+}
+
+// start starts pion; close ends it.
+func (e *engine) start() error {
 	_, err := pionturn.NewServer(pionturn.ServerConfig{
-		Realm:         realm,
+		Realm:         string(e.realm),
 		InboundMTU:    2 * maxPacket,
 		AuthHandler:   e.authenticate,
 		EventHandler:  e.events(),
@@ -78,9 +81,9 @@ func newEngine(realm string, find func(netip.AddrPort) *allocation) (*engine, er
 		}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("turn: start engine: %w", err)
+		return fmt.Errorf("turn: start engine: %w", err)
 	}
-	return e, nil
+	return nil
 }
 
 // do passes ex through pion. It returns when pion is through with the request.

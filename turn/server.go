@@ -38,8 +38,8 @@ type Server struct {
 	streams      *streams
 	certificate  *certificate // nil without TLS
 	ports4       *ports
-	ports6       *ports  // nil without IPv6 relays
-	engine       *engine // set by Run
+	ports6       *ports // nil without IPv6 relays
+	engine       *engine
 
 	draining atomic.Bool
 	live     sync.WaitGroup // allocations not yet released, and their pumps
@@ -75,6 +75,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Server, erro
 		streams: &streams{perIP: cfg.StreamsPerIP, total: cfg.MaxStreams, metrics: m, open: map[net.Conn]netip.Addr{}, bySrc: map[netip.Addr]int{}},
 		ports4:  newPorts(cfg.RelayIP, cfg.RelayPorts[0], cfg.RelayPorts[1]),
 	}
+	s.engine = newEngine(cfg.Realm, s.table.event)
 	if cfg.RelayIP6.IsValid() {
 		s.ports6 = newPorts(cfg.RelayIP6, cfg.RelayPorts[0], cfg.RelayPorts[1])
 	}
@@ -127,12 +128,11 @@ func (s *Server) newPolicy() policy {
 // It is called once. An error means that a socket broke.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.live.Wait()
-	var err error
-	if s.engine, err = newEngine(s.cfg.Realm, s.table.event); err != nil {
+	defer s.engine.close()
+	if err := s.engine.start(); err != nil {
 		s.closeSockets()
 		return err
 	}
-	defer s.engine.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		<-ctx.Done()
