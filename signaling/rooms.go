@@ -62,15 +62,15 @@ func (s *Service) Join(ctx context.Context, c wire.Caller, id wire.CallID, sdp s
 	if sdp, err = screenSDP(sdp, false); err != nil {
 		return Joined{}, err
 	}
-	call, err := s.inRoom(ctx, id, by)
-	if err != nil {
+	if _, err := s.inRoom(ctx, id, by); err != nil {
 		return Joined{}, err
 	}
 	answer, slots, err := s.SFU.Join(ctx, id, by.User, by.Device, sdp)
 	if err != nil {
 		return Joined{}, fmt.Errorf("signaling: join room: %w", err)
 	}
-	if call, err = s.inRoom(ctx, id, by); err != nil {
+	call, err := s.inRoom(ctx, id, by)
+	if err != nil {
 		s.SFU.Leave(id, by.User, by.Device) // the call went on without this device meanwhile
 		return Joined{}, err
 	}

@@ -266,7 +266,7 @@ func (p *parts) buildCalls(n *Node) error {
 		if err != nil {
 			return err
 		}
-		deps.SFU = &rooms{sfu: p.sfu, prompts: prompts, turn: p.turn}
+		deps.SFU = &rooms{sfu: p.sfu, prompts: prompts, turn: p.turn, events: p.rooms}
 	}
 	p.calls = signaling.New(deps, signaling.Config{})
 	p.rooms.calls, p.sessions.calls, p.sessions.board = p.calls, p.calls, p.board

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +39,7 @@ type rooms struct {
 	sfu     *media.SFU
 	prompts opus.Library
 	turn    *turn.Server // nil: no relay to close with the call
+	events  *roomEvents
 }
 
 // Join implements signaling.Room.
@@ -86,17 +89,18 @@ func (r *rooms) Mute(call wire.CallID, user wire.UserID, muted bool) {
 	}
 }
 
-// Play implements signaling.Room.
-func (r *rooms) Play(ctx context.Context, call wire.CallID, prompt string) error {
+// Play implements signaling.Room. It returns when the prompt has begun to wait
+// for its turn; it is played to its end in the background.
+func (r *rooms) Play(_ context.Context, call wire.CallID, prompt string) error {
 	p, ok := r.prompts[prompt]
 	if !ok {
 		return &wire.Problem{Code: "prompt_unknown", Status: 404, Title: "No such prompt", Detail: fmt.Sprintf("There is no prompt %q.", prompt)}
 	}
-	err := r.sfu.Play(ctx, call, p.Frames)
-	if errors.Is(err, media.ErrUnknownRoom) {
+	if !slices.ContainsFunc(r.sfu.Rooms(), func(room media.RoomInfo) bool { return room.Room == call }) {
 		return &wire.Problem{Code: "call_state", Status: 409, Title: "Nobody is in the room", Detail: "Nobody has joined the call's room yet."}
 	}
-	return err
+	r.events.background(func(ctx context.Context) error { return r.sfu.Play(ctx, call, p.Frames) })
+	return nil
 }
 
 // roomEvents carries what the SFU observes to the calls (media.Observer). The
@@ -106,6 +110,7 @@ type roomEvents struct {
 	queue   chan func(ctx context.Context) error
 	dropped prometheus.Counter
 	log     *slog.Logger
+	started sync.WaitGroup // by background, from Run
 }
 
 // roomEventsMax bounds the SFU events that wait to be handled.
@@ -120,8 +125,9 @@ func newRoomEvents(reg prometheus.Registerer, log *slog.Logger) *roomEvents {
 	return e
 }
 
-// Run handles events until ctx ends.
+// Run handles events until ctx ends, and waits for what they started.
 func (e *roomEvents) Run(ctx context.Context) error {
+	defer e.started.Wait()
 	for {
 		select {
 		case handle := <-e.queue:
@@ -132,6 +138,18 @@ func (e *roomEvents) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// background runs do beside the events, until Run's context ends.
+func (e *roomEvents) background(do func(context.Context) error) {
+	e.put(func(ctx context.Context) error {
+		e.started.Go(func() {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				e.log.Debug("background work for a room failed", "err", err)
+			}
+		})
+		return nil
+	})
 }
 
 func (e *roomEvents) put(handle func(context.Context) error) {

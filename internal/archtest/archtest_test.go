@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"parley/identity/authenticatortest": {"leaves"},
 	"parley/media":                      {"leaves", "parley/media/opus"},
 	"parley/media/opus":                 {"leaves"},
+	"parley/media/opus/opustest":        {"leaves"},
 	"parley/turn":                       {"leaves"},
 	"parley/hub":                        {"leaves", "parley/hub/broker"},
 	"parley/hub/broker":                 {"leaves"},
