@@ -40,7 +40,7 @@ func (h *Hub) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
 	}
 	targets := make([]broker.Target, len(to))
 	for i, t := range to {
-		targets[i] = broker.Target{Topic: string(t.User), Device: string(t.Device), NotSession: string(t.NotSession)}
+		targets[i] = broker.Target{Topic: string(t.User), Device: string(t.Device), NotSession: string(t.NotSession), NotDevice: string(t.NotDevice)}
 	}
 	h.metrics.published.Inc()
 	err = h.bus.Publish(&broker.Message{
@@ -115,7 +115,7 @@ func (s *session) deliver(ctx context.Context, m *broker.Message, t *broker.Targ
 	if t.Device != "" && t.Device != string(s.caller.Device) {
 		return false, false
 	}
-	own := t.NotSession != "" && t.NotSession == string(s.id)
+	own := t.NotSession != "" && t.NotSession == string(s.id) || t.NotDevice != "" && t.NotDevice == string(s.caller.Device)
 	s.mu.Lock()
 	due := s.dueLocked(ctx, m, own)
 	if !due {

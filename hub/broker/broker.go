@@ -26,6 +26,8 @@ type Target struct {
 	Device string
 	// NotSession is the session left out.
 	NotSession string
+	// NotDevice is the device left out.
+	NotDevice string
 }
 
 // A Message is one publication. Publishers and receivers share it: nobody

@@ -31,6 +31,7 @@ func Encode(m *Message) []byte {
 		b = appendField(b, t.Topic)
 		b = appendField(b, t.Device)
 		b = appendField(b, t.NotSession)
+		b = appendField(b, t.NotDevice)
 	}
 	return b
 }
@@ -50,11 +51,11 @@ func Decode(b []byte) (*Message, error) {
 	m.Seq = d.varint()
 	m.Frame = d.field()
 	n := d.uvarint()
-	if n > maxTargets || n > uint64(len(d.rest)) { // a target has three bytes at least
+	if n > maxTargets || n > uint64(len(d.rest)) { // a target has four bytes at least
 		d.broken = true
 	}
 	for i := uint64(0); i < n && !d.broken; i++ {
-		m.To = append(m.To, Target{Topic: string(d.field()), Device: string(d.field()), NotSession: string(d.field())})
+		m.To = append(m.To, Target{Topic: string(d.field()), Device: string(d.field()), NotSession: string(d.field()), NotDevice: string(d.field())})
 	}
 	if d.broken || len(d.rest) > 0 {
 		return nil, fmt.Errorf("%w: it breaks off or has too much", ErrMessage)

@@ -23,7 +23,7 @@ func TestMemory(t *testing.T) {
 var samples = []*broker.Message{
 	{},
 	{Kind: 2, Conversation: "conv_a", Seq: 1 << 40, Frame: []byte("\x81\x02{}"), To: []broker.Target{{Topic: "u:ann"}}},
-	{Seq: -1, To: []broker.Target{{Topic: "u:ann", Device: "dev_a", NotSession: "ses_1"}, {Topic: "u:ben", NotSession: "ses_2"}}},
+	{Seq: -1, To: []broker.Target{{Topic: "u:ann", Device: "dev_a", NotSession: "ses_1"}, {Topic: "u:ben", NotSession: "ses_2", NotDevice: "dev_b"}}},
 }
 
 func TestCodec_GivesBackWhatWentIn(t *testing.T) {

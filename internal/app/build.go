@@ -257,16 +257,17 @@ func (p *parts) buildCalls(n *Node) error {
 	if p.turn != nil {
 		deps.ICE = iceServers{p.turn}
 	}
+	room := &rooms{sfu: p.sfu, turn: p.turn, events: p.rooms}
+	deps.SFU = room
 	if p.sfu != nil {
 		var sounds fs.FS
 		if dir := n.opts.Config.Media.Prompts; dir != "" {
 			sounds = os.DirFS(dir)
 		}
-		prompts, err := opus.LoadLibrary(sounds)
-		if err != nil {
+		var err error
+		if room.prompts, err = opus.LoadLibrary(sounds); err != nil {
 			return err
 		}
-		deps.SFU = &rooms{sfu: p.sfu, prompts: prompts, turn: p.turn, events: p.rooms}
 	}
 	p.calls = signaling.New(deps, signaling.Config{})
 	p.rooms.calls, p.sessions.calls, p.sessions.board = p.calls, p.calls, p.board

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -191,6 +192,13 @@ func (p *person) awaitPayment(change string) map[string]any {
 		return ev.Type == "payment.updated" && d["change"] == change
 	})
 	return data["payment"].(map[string]any)
+}
+
+// seen returns the events of a type so far.
+func (p *person) seen(kind string) []wire.Event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(p.events), func(ev wire.Event) bool { return ev.Type != kind })
 }
 
 func (p *person) awaitType(kind string) map[string]any {

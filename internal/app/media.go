@@ -34,9 +34,10 @@ func (i iceServers) Servers(call wire.CallID, user wire.UserID, _ bool) []signal
 	return []signaling.ICEServer{{URLs: i.turn.ICEURLs(), Username: username, Credential: credential}}
 }
 
-// rooms is the SFU as calls see it (signaling.Room), with the prompts it can play.
+// rooms is the SFU as calls see it (signaling.Room), with the prompts it can
+// play. Without an SFU nobody joins, but relays still end with their calls.
 type rooms struct {
-	sfu     *media.SFU
+	sfu     *media.SFU // nil: off
 	prompts opus.Library
 	turn    *turn.Server // nil: no relay to close with the call
 	events  *roomEvents
@@ -44,6 +45,9 @@ type rooms struct {
 
 // Join implements signaling.Room.
 func (r *rooms) Join(ctx context.Context, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (string, []signaling.Slot, error) {
+	if r.sfu == nil {
+		return "", nil, signaling.ErrNoSFU
+	}
 	answer, slots, err := r.sfu.Join(ctx, call, media.Participant{User: user, Device: device}, sdp)
 	switch {
 	case errors.Is(err, media.ErrOffer):
@@ -64,12 +68,16 @@ func convertSlots(slots []media.Slot) []signaling.Slot {
 
 // Leave implements signaling.Room.
 func (r *rooms) Leave(call wire.CallID, user wire.UserID, device wire.DeviceID) {
-	_ = r.sfu.Leave(call, media.Participant{User: user, Device: device}) // gone already is as good
+	if r.sfu != nil {
+		_ = r.sfu.Leave(call, media.Participant{User: user, Device: device}) // gone already is as good
+	}
 }
 
 // Close implements signaling.Room; the call's relay allocations end with it.
 func (r *rooms) Close(call wire.CallID) {
-	r.sfu.Close(call)
+	if r.sfu != nil {
+		r.sfu.Close(call)
+	}
 	if r.turn != nil {
 		r.turn.Revoke(string(call))
 	}
@@ -77,6 +85,9 @@ func (r *rooms) Close(call wire.CallID) {
 
 // Mute implements signaling.Room for whichever device of user is in the room.
 func (r *rooms) Mute(call wire.CallID, user wire.UserID, muted bool) {
+	if r.sfu == nil {
+		return
+	}
 	for _, room := range r.sfu.Rooms() {
 		if room.Room != call {
 			continue
@@ -92,6 +103,9 @@ func (r *rooms) Mute(call wire.CallID, user wire.UserID, muted bool) {
 // Play implements signaling.Room. It returns when the prompt has begun to wait
 // for its turn; it is played to its end in the background.
 func (r *rooms) Play(_ context.Context, call wire.CallID, prompt string) error {
+	if r.sfu == nil {
+		return signaling.ErrNoSFU
+	}
 	p, ok := r.prompts[prompt]
 	if !ok {
 		return &wire.Problem{Code: "prompt_unknown", Status: 404, Title: "No such prompt", Detail: fmt.Sprintf("There is no prompt %q.", prompt)}

@@ -130,6 +130,10 @@ func TestStory_OfTwoAnswersOneWins(t *testing.T) {
 	if reason := endReason(loser, call); reason != "answered_elsewhere" {
 		t.Errorf("the loser heard %s", reason)
 	}
+	winner := map[*person]*person{phone: tablet, tablet: phone}[loser]
+	for _, ev := range winner.seen("call.ended") {
+		t.Errorf("the winner heard the end: %s", ev.Data)
+	}
 	loser.refused("not_participant", "calls.signal", map[string]any{"call": call, "kind": "offer", "data": map[string]string{"sdp": "v=0"}})
 }
 

@@ -236,7 +236,7 @@ func newSubscriptionIsNotOvertaken(t *testing.T, nodes []*Node) {
 func carriesEveryField(t *testing.T, nodes []*Node) {
 	n := nodes[len(nodes)-1]
 	n.subscribe("t")
-	want := broker.Target{Topic: "t", Device: "dev_a", NotSession: "ses_b"}
+	want := broker.Target{Topic: "t", Device: "dev_a", NotSession: "ses_b", NotDevice: "dev_c"}
 	m := &broker.Message{Kind: 3, Conversation: "conv_a", Seq: 9, Frame: []byte{0x81, 0, 0xff}, To: []broker.Target{want}}
 	if err := nodes[0].Publish(m); err != nil {
 		t.Fatal(err)
