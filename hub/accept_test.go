@@ -1,9 +1,11 @@
 package hub_test
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -160,19 +162,48 @@ func TestAccept_BrokenFramesAreAnsweredWithAClose(t *testing.T) {
 			n := startNode(t, newWorld())
 			conn := n.rawSocketWith(nil)
 			readHandshake(t, conn)
-			sent := make(chan struct{})
-			go func() {
-				defer close(sent)
-				_, _ = conn.Write(tt.bytes)
-			}()
+			// All of it is written before anything is read: had the server hung
+			// up meanwhile, its close frame would be gone.
+			if _, err := conn.Write(append(tt.bytes, make([]byte, 8<<20)...)); err != nil {
+				t.Fatal(err)
+			}
 			op, payload := readFrame(t, conn)
 			if op != 0x88 || closeCode(payload) != tt.code {
 				t.Errorf("frame %x %q, want close %d", op, payload, tt.code)
 			}
-			<-sent
-			_, _ = conn.Write(maskedFrame(0x88, string(payload[:2])))
 			_ = conn.(*net.TCPConn).CloseWrite()
 			eventually(t, "it counts", func() bool { return n.counter("parley_hub_closes_total", "reason", tt.reason) == 1 })
 		})
 	}
+}
+
+// Pongs come from the library and events from the hub: their frames must not tear each other.
+func TestAccept_PongsAndEventsShareTheSocketWhole(t *testing.T) {
+	n := startNode(t, newWorld())
+	conn := n.rawSocketWith(maskedFrame(0x81, `{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"token":"ann","device":"dev_a"}}`))
+	readHandshake(t, conn)
+	readFrame(t, conn)
+	const count = 300
+	ping := strings.Repeat("p", 125)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for range count {
+			if _, err := conn.Write(maskedFrame(0x89, ping)); err != nil {
+				return
+			}
+			n.Publish(context.Background(), wire.Event{Type: "x", Data: []byte(`{"a":1}`)}, wire.To{User: "ann"})
+		}
+	}()
+	for pongs, events := 0, 0; pongs < count || events < count; {
+		switch op, payload := readFrame(t, conn); {
+		case op == 0x8A && string(payload) == ping:
+			pongs++
+		case op == 0x81 && json.Valid(payload):
+			events++
+		default:
+			t.Fatalf("frame %x %q", op, payload)
+		}
+	}
+	<-sent
 }

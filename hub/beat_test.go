@@ -181,6 +181,9 @@ func TestExpiry_IsAnnouncedThenCloses(t *testing.T) {
 			t.Errorf("announced after %v", took)
 		}
 		wantClose(t, c, wire.CloseTokenExpired)
+		if len(c.events) != 0 {
+			t.Errorf("announced again: %+v", c.events)
+		}
 		if took := time.Since(start); took < 90*time.Second || took > 91*time.Second {
 			t.Errorf("closed after %v", took)
 		}

@@ -157,6 +157,27 @@ func TestOpen_ReplacesOnOtherNodesToo(t *testing.T) {
 	third.must("echo", nil, nil)
 }
 
+// A replacement that comes late over the bus does not end a session that is newer than it.
+func TestOpen_LateReplacementSparesTheNewer(t *testing.T) {
+	bus := broker.NewMemory(broker.MemoryConfig{})
+	n := startNodeOn(t, newWorld(), bus)
+	c, _ := n.open("ann", "a", nil)
+	c.must("echo", nil, nil)
+	replacement := func(stamp time.Time) {
+		const kindReplace = 1
+		to := []broker.Target{{Topic: "ann", Device: "dev_a", NotSession: "ses_other"}}
+		if err := bus.Publish(&broker.Message{Kind: kindReplace, Seq: stamp.UnixMicro(), To: to}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replacement(time.Now().Add(-time.Minute))
+	n.Publish(t.Context(), wire.Event{Type: "after it", Data: []byte("{}")}, wire.To{User: "ann"})
+	c.event()
+	c.must("echo", nil, nil)
+	replacement(time.Now().Add(time.Minute))
+	wantClose(t, c, wire.CloseReplaced)
+}
+
 // Many sockets of one device at once, on two nodes: one survives.
 func TestOpen_OneSurvivesARaceOfOneDevice(t *testing.T) {
 	w := newWorld()

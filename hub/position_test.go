@@ -101,45 +101,62 @@ func TestPositions_SettleOnlyForWhatWasAsked(t *testing.T) {
 
 func TestWheel_NobodyIsEarlyOrForgotten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWheel()
-		due := map[*session]time.Duration{} // never before it was asked for
-		now := time.Duration(0)
+		m := wheelModel{t: t, w: newWheel(), due: map[*session]time.Duration{}}
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0, 1:
 				s := new(session)
-				at := now + time.Duration(rapid.Int64Range(-1000, 400_000).Draw(t, "in"))*time.Millisecond
-				w.schedule(s, at)
-				due[s] = max(at, now)
-			case 2:
-				for s := range due {
-					if rapid.Bool().Draw(t, "remove") {
-						w.remove(s)
-						delete(due, s)
-					} else {
-						earlier := now + time.Duration(rapid.Int64Range(0, 400_000).Draw(t, "again"))*time.Millisecond
-						w.schedule(s, earlier)
-						due[s] = min(due[s], earlier)
-					}
-					break
+				m.known = append(m.known, s)
+				m.schedule(s)
+			case 2, 3:
+				if len(m.known) == 0 {
+					continue
 				}
-			case 3:
-				now += time.Duration(rapid.Int64Range(0, 300_000).Draw(t, "advance")) * time.Millisecond
-				for _, s := range w.advance(now, nil) {
-					at, ok := due[s]
-					if !ok || at > now {
-						t.Fatalf("early: due %v at %v (known %v)", at, now, ok)
-					}
-					delete(due, s)
+				s := rapid.SampledFrom(m.known).Draw(t, "session")
+				if rapid.Bool().Draw(t, "remove") {
+					m.w.remove(s)
+					delete(m.due, s)
+				} else {
+					m.schedule(s)
 				}
-				for s, at := range due {
-					if at <= now-wheelTick {
-						t.Fatalf("forgotten: due %v at %v, in wheel %v", at, now, s.timer.in)
-					}
-				}
+			case 4:
+				m.advance()
 			}
 		}
 	})
+}
+
+// wheelModel is a wheel beside what it should do.
+type wheelModel struct {
+	t     *rapid.T
+	w     *wheel
+	now   time.Duration
+	known []*session
+	due   map[*session]time.Duration // never before it was asked for
+}
+
+func (m *wheelModel) schedule(s *session) {
+	at := m.now + time.Duration(rapid.Int64Range(-1000, 400_000).Draw(m.t, "in"))*time.Millisecond
+	m.w.schedule(s, at)
+	if old, ok := m.due[s]; !ok || at < old {
+		m.due[s] = max(at, m.now)
+	}
+}
+
+func (m *wheelModel) advance() {
+	m.now += time.Duration(rapid.Int64Range(0, 300_000).Draw(m.t, "advance")) * time.Millisecond
+	for _, s := range m.w.advance(m.now, nil) {
+		at, ok := m.due[s]
+		if !ok || at > m.now {
+			m.t.Fatalf("early: due %v at %v (known %v)", at, m.now, ok)
+		}
+		delete(m.due, s)
+	}
+	for s, at := range m.due {
+		if at <= m.now-wheelTick {
+			m.t.Fatalf("forgotten: due %v at %v, in wheel %v", at, m.now, s.timer.in)
+		}
+	}
 }
 
 func TestPlaces_CountByHost(t *testing.T) {

@@ -330,6 +330,7 @@ func TestDelivery_HolesAreFilledFromTheLog(t *testing.T) {
 	w.conversation(conv, "ann")
 	n := startNode(t, w)
 	c, _ := n.open("ann", "a", nil)
+	c.must("echo", nil, nil) // the opening is over when the next request runs
 	for range 250 {
 		w.write(nil, conv, "the bus lost it")
 	}

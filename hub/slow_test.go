@@ -54,11 +54,16 @@ func TestSlow_TooManyBytes(t *testing.T) {
 	if code != wire.CloseSlow {
 		t.Fatalf("closed with %d", code)
 	}
-	again, o := n.open("ann", "a", map[wire.ConversationID]int64{conv: last})
+	for range 120 { // more than the queue and the kernel hold: reading the log waits for room
+		w.write(nil, conv, text)
+		count++
+	}
+	again := n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.Subprotocol}, HTTPClient: smallWindow(t)})
+	o := again.open("ann", "a", map[wire.ConversationID]int64{conv: last})
 	if _, from, gap := o.head(conv); from != last+1 || gap {
 		t.Fatalf("resumes from %d, gap %v; had %d", from, gap, last)
 	}
-	for want := last + 1; want <= count; want++ { // more than the queue holds: reading the log waits for room
+	for want := last + 1; want <= count; want++ {
 		if ev := again.event(); ev.Seq != want {
 			t.Fatalf("entry %d, want %d", ev.Seq, want)
 		}

@@ -58,11 +58,8 @@ func (w *wheel) advance(now time.Duration, list []*session) []*session {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last := int64(now / wheelTick)
-	for n := 0; w.tick < last; n++ {
+	for w.tick < last { // every tick, even after a long sleep: what is put back on the way may be due too
 		w.tick++
-		if n >= wheelSlots {
-			continue // slept longer than a turn: every slot has been seen
-		}
 		for s := w.slots[w.tick%wheelSlots]; s != nil; {
 			next := s.timer.next
 			if due := s.timer.due; w.tickOf(due) <= w.tick || due <= now {
