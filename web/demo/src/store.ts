@@ -232,7 +232,8 @@ export class Store {
   async answer(call: Call): Promise<void> {
     this.ringing = undefined;
     this.call = call;
-    if (call.record.conversation) this.select(call.record.conversation);
+    const home = call.record.conversation ?? "";
+    this.select(this.threads.has(home) ? home : undefined);
     this.changed();
     await this.run(() => call.answer());
   }
