@@ -252,7 +252,8 @@ func (a *allocation) release() {
 // expired reports whether the newest credential used has run out.
 func (a *allocation) expired(now time.Time) bool { return now.Unix() >= a.expires.Load() }
 
-// prolong lets the allocation live as long as a newer credential.
-func (a *allocation) prolong(id identity) {
-	a.expires.Store(max(a.expires.Load(), id.expires.Unix()))
+// prolong lets the allocation live until then, at least: as long as a newer
+// credential, or as a call that goes on.
+func (a *allocation) prolong(until time.Time) {
+	a.expires.Store(max(a.expires.Load(), until.Unix()))
 }

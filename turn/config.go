@@ -2,6 +2,7 @@ package turn
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -93,6 +94,12 @@ type Config struct {
 	SilentAfter time.Duration
 	// ReloadEvery is how often certificate files are looked at; default 30 s.
 	ReloadEvery time.Duration
+
+	// CallLive tells whether a call goes on. Then what was allocated in it
+	// outlives its credential, whose own life can be minutes, until the call is
+	// over or Revoke is called. It is asked about once in ten minutes and call.
+	// nil: allocations end with their credentials.
+	CallLive func(ctx context.Context, call string) bool
 
 	// Clock tells credential, nonce and quota time; default the machine's. Socket
 	// deadlines and the lives of permissions always use the machine's.

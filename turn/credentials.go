@@ -81,7 +81,7 @@ func authKey(username, realm, pass string) []byte {
 
 // Credentials returns a username and password for one user in one call, valid
 // for ttl but never longer than Config.MaxTTL. Allocations made with them end
-// when they expire, so ttl must cover the call; Revoke ends them sooner.
+// when they expire, so ttl must cover the call unless Config.CallLive tells that it goes on; Revoke ends them sooner.
 func (s *Server) Credentials(call, user string, ttl time.Duration) (username, pass string) {
 	ttl = max(min(ttl, s.cfg.MaxTTL), time.Second)
 	username = credentialUsername(call, user, s.cfg.Clock.Now().Add(ttl))

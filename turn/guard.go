@@ -106,7 +106,7 @@ func (g *guard) sendIndication(c client, m *message) {
 // lets its method serve it.
 func (g *guard) request(c client, m *message) {
 	rule := requests[m.method]
-	r := &request{g: g, client: c, msg: m, now: g.s.cfg.Clock.Now()}
+	r := &request{g: g, client: c, msg: m, now: g.s.cfg.Clock.Now(), allocation: g.s.table.of(c)}
 	if !r.authenticate() {
 		return
 	}
@@ -114,7 +114,6 @@ func (g *guard) request(c client, m *message) {
 		r.refuseWith(420, "Unknown Attribute", func(w *builder) { w.attr(attrUnknownAttributes, unknown) })
 		return
 	}
-	r.allocation = g.s.table.of(c)
 	switch {
 	case rule.allocates:
 	case r.allocation == nil:

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +82,31 @@ func TestExpiry_EndsWhatItsCredentialPaidFor(t *testing.T) {
 	if n := counted(t, reg, "parley_turn_allocations_ended_total", "expired"); n != 1 {
 		t.Errorf("%v expired, want 1", n)
 	}
+}
+
+func TestExpiry_WaitsForTheEndOfALiveCall(t *testing.T) {
+	now := newFrozen()
+	var over atomic.Bool
+	s := start(t, turn.Config{Clock: now, CallLive: func(_ context.Context, call string) bool { return call == "call_1" && !over.Load() }})
+	r := login(t, s, "udp", "call_1", "alice")
+	r.username, r.password = s.Credentials("call_1", "alice", time.Minute)
+	r.challenge()
+	r.allocate()
+	other := login(t, s, "udp", "call_2", "bob")
+	other.username, other.password = s.Credentials("call_2", "bob", time.Minute)
+	other.challenge()
+	other.allocate()
+	eventually(t, func() bool { now.advance(5 * time.Second); return s.Allocations() == 1 }, "the call that is not live keeps its allocation")
+	now.advance(time.Minute)
+	r.expect(r.ask(stun.MethodRefresh), 0)
+	stranger := dialRaw(t, s, "udp", "")
+	stranger.username, stranger.password = r.username, r.password
+	stranger.challenge()
+	if got := code(stranger.ask(stun.MethodAllocate, transportUDP)); got != 401 {
+		t.Errorf("an expired credential allocates anew: %d", got)
+	}
+	over.Store(true)
+	eventually(t, func() bool { now.advance(30 * time.Second); return s.Allocations() == 0 }, "the allocation outlives its call")
 }
 
 func TestExpiry_RefusesRefresh(t *testing.T) {

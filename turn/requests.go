@@ -73,13 +73,22 @@ func (r *request) authenticate() bool {
 	}
 	id, known := parseUsername(string(username))
 	key, authentic := s.keyOf(m, string(username))
-	alive := r.now.Before(id.expires) && !id.expires.After(r.now.Add(s.cfg.MaxTTL+clockSkew))
+	alive := r.now.Before(r.until(id)) && !id.expires.After(r.now.Add(s.cfg.MaxTTL+clockSkew))
 	if !authentic || !known || !alive || string(realm) != s.cfg.Realm {
 		r.g.challenge(r.client, m, 401, r.now)
 		return false
 	}
 	r.id, r.key = id, key
 	return true
+}
+
+// until is when the credential ends for this client: what it has allocated in
+// a call that goes on outlives it.
+func (r *request) until(id identity) time.Time {
+	if a := r.allocation; a != nil && a.id.same(id) {
+		return time.Unix(max(a.expires.Load(), id.expires.Unix()), 0)
+	}
+	return id.expires
 }
 
 // keyOf returns the key that m is signed with, trying every secret.
@@ -193,14 +202,14 @@ func (r *request) succeed(a *allocation) {
 		sign(r.key))
 }
 
-// lifetime is what the client asks for within bounds, and never longer than its credential lives.
+// lifetime is what the client asks for within bounds, and never longer than its credential holds.
 func (r *request) lifetime() time.Duration {
 	life := defaultLifetime
 	if v, ok := r.msg.get(attrLifetime); ok && len(v) == 4 {
 		life = time.Duration(binary.BigEndian.Uint32(v)) * time.Second
 	}
 	life = min(max(life, defaultLifetime), maxLifetime)
-	return max(min(life, r.id.expires.Sub(r.now)), time.Second)
+	return max(min(life, r.until(r.id).Sub(r.now)), time.Second)
 }
 
 // refresh serves Refresh (RFC 8656 §8.2). A newer credential of the same user
@@ -219,7 +228,7 @@ func (r *request) refresh() {
 	life := time.Duration(0)
 	if v, ok := r.msg.get(attrLifetime); !ok || len(v) != 4 || binary.BigEndian.Uint32(v) != 0 {
 		life = r.lifetime()
-		r.allocation.prolong(r.id)
+		r.allocation.prolong(r.id.expires)
 	}
 	r.answer(r.fresh().lifetime(life))
 }

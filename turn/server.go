@@ -166,12 +166,22 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// sweep ends allocations whose credentials have expired.
+// Allocations of a call that goes on are prolonged by liveRenewal when less
+// than liveAhead is left.
+const (
+	liveAhead   = 2 * time.Minute
+	liveRenewal = 10 * time.Minute
+)
+
+// sweep ends allocations whose credentials have expired, unless their call goes on.
 func (s *Server) sweep(ctx context.Context) {
 	for s.cfg.Clock.Wait(ctx, s.cfg.Clock.Now().Add(sweepEvery)) == nil {
 		now := s.cfg.Clock.Now()
 		for _, a := range s.table.all() {
-			if a.expired(now) {
+			switch {
+			case a.expired(now.Add(liveAhead)) && s.cfg.CallLive != nil && s.cfg.CallLive(ctx, a.id.call):
+				a.prolong(now.Add(liveRenewal))
+			case a.expired(now):
 				a.end(endedByExpiry)
 			}
 		}

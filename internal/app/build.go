@@ -202,10 +202,20 @@ func (p *parts) buildMedia(n *Node) (err error) {
 		if err != nil {
 			return err
 		}
+		cfg.CallLive = p.callLive
 		p.turn, err = turn.New(cfg, p.registry, n.log)
 		return err
 	}
 	return nil
+}
+
+// callLive tells the relay whether a call goes on. While that cannot be told it does.
+func (p *parts) callLive(ctx context.Context, call string) bool {
+	c, err := p.calls.Get(ctx, wire.Caller{Role: wire.RoleServer}, wire.CallID(call))
+	if errors.Is(err, signaling.ErrUnknown) {
+		return false
+	}
+	return err != nil || c.State != signaling.Ended
 }
 
 // turnConfig is the relay's configuration; a TLS address without a certificate
