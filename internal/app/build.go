@@ -203,6 +203,11 @@ func (p *parts) buildMedia(n *Node) (err error) {
 			return err
 		}
 		cfg.CallLive = p.callLive
+		if p.sfu != nil {
+			for _, at := range p.sfu.Addrs() {
+				cfg.SelfPorts = append(cfg.SelfPorts, at.Port())
+			}
+		}
 		p.turn, err = turn.New(cfg, p.registry, n.log)
 		return err
 	}

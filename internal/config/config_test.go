@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -71,5 +72,15 @@ func TestFields_AreDocumentedAndHideSecrets(t *testing.T) {
 		if strings.Contains(f.Text(), "hunter2") {
 			t.Errorf("%s shows a secret", f.Key)
 		}
+	}
+}
+
+func TestDefaultFile_LoadsAndChangesNothing(t *testing.T) {
+	got, err := config.Load("../../configs/default.yaml", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := config.Default(); !reflect.DeepEqual(got, want) {
+		t.Errorf("configs/default.yaml gives %+v, the defaults are %+v", got, want)
 	}
 }
