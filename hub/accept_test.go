@@ -3,10 +3,13 @@ package hub_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -174,6 +177,19 @@ func TestAccept_BrokenFramesAreAnsweredWithAClose(t *testing.T) {
 			_ = conn.(*net.TCPConn).CloseWrite()
 			eventually(t, "it counts", func() bool { return n.counter("parley_hub_closes_total", "reason", tt.reason) == 1 })
 		})
+	}
+}
+
+// A client that does not answer the close frame is cut.
+func TestAccept_UnansweredCloseIsCut(t *testing.T) {
+	n := startNode(t, newWorld(), func(c *hub.Config) { c.CloseTimeout, c.OpenTimeout = 50*time.Millisecond, time.Hour })
+	conn := n.rawSocketWith(maskedFrame(0x82, "binary"))
+	readHandshake(t, conn)
+	if op, payload := readFrame(t, conn); op != 0x88 || closeCode(payload) != 1003 {
+		t.Errorf("frame %x %q", op, payload)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("then %v", err)
 	}
 }
 

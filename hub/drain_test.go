@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/hub"
+	"parley/hub/broker"
 	"parley/wire"
 )
 
@@ -148,18 +149,23 @@ func TestRevoke_ClosesWhatItCovers(t *testing.T) {
 	}
 }
 
+// mute is a bus that carries nothing.
+type mute struct{ broker.Broker }
+
+func (mute) Publish(*broker.Message) error { return nil }
+
 // A token revoked after it was checked and before its session is reachable does not slip in;
 // one that is checked after is the authenticator's business.
 func TestRevoke_WhileASessionOpens(t *testing.T) {
 	w := newWorld()
-	n := startNode(t, w)
+	n := startNodeOn(t, w, mute{broker.NewMemory(broker.MemoryConfig{})})
 	w.authHook = func() {
 		if err := n.Revoke(context.Background(), hub.Revocation{User: "ann"}); err != nil {
 			t.Error(err)
 		}
 	}
 	c := n.dial()
-	c.start("session.open", map[string]any{"token": "ann", "device": "dev_a"})
+	wantCode(t, c.call("session.open", map[string]any{"token": "ann", "device": "dev_a"}), wire.CodeProblem, "token_revoked")
 	wantClose(t, c, wire.CloseRevoked)
 	w.mu.Lock()
 	w.tokens["fresh"] = hub.Identity{User: "ann", Issued: time.Now()}
@@ -173,6 +179,6 @@ func TestRevoke_WhileASessionOpens(t *testing.T) {
 	w.mu.Lock()
 	w.tokens["ninth"] = hub.Identity{User: "ann", TokenID: "t9"}
 	w.mu.Unlock()
-	again.start("session.refresh", map[string]string{"token": "ninth"})
+	wantCode(t, again.call("session.refresh", map[string]string{"token": "ninth"}), wire.CodeProblem, "token_revoked")
 	wantClose(t, again, wire.CloseRevoked)
 }

@@ -117,12 +117,14 @@ func TestResume_ConversationJoinedWhileOpening(t *testing.T) {
 		w.write(nil, "conv_new", "before she came")
 	}
 	n := startNode(t, w)
+	ben, _ := n.open("ben", "b", nil)
+	ben.must("echo", nil, nil)
 	w.headsDone = func() {
-		go func() { // Heads still holds the world
-			w.conversation("conv_new", "ben", "ann")
-			w.write(n, "conv_new", "ann joins")
-			w.write(n, "conv_new", "welcome")
-		}()
+		w.conversation("conv_new", "ann", "ben")
+		w.write(n, "conv_new", "ann joins")
+		w.write(n, "conv_new", "welcome")
+		ben.event()
+		ben.event() // now both have reached ann's session too, which is opening
 	}
 	c, o := n.open("ann", "a", nil)
 	if len(o.Conversations) != 0 {
@@ -351,10 +353,17 @@ func TestDelivery_HoleInALogThatMayNotBeRead(t *testing.T) {
 	w.conversation(conv, "ann")
 	n := startNode(t, w)
 	c, _ := n.open("ann", "a", nil)
+	c.must("echo", nil, nil)
 	w.conversation(conv, "ben")
 	n.Publish(t.Context(), wire.Event{Type: "x", Conversation: conv, Seq: 5, Data: []byte("{}")}, wire.To{User: "ann"})
 	n.Publish(t.Context(), wire.Event{Type: "end", Data: []byte("{}")}, wire.To{User: "ann"})
 	if ev := c.event(); ev.Type != "end" {
 		t.Errorf("got %+v", ev)
+	}
+	for range 10 {
+		c.must("echo", nil, nil)
+	}
+	if got := w.reads.Load(); got > 1 {
+		t.Errorf("the log was asked %d times", got)
 	}
 }
