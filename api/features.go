@@ -8,6 +8,7 @@ import (
 	"parley/identity"
 	"parley/payments"
 	"parley/signaling"
+	"parley/webhook"
 )
 
 // Features are the services behind the table. All but Operator are needed.
@@ -17,6 +18,7 @@ type Features struct {
 	Calls    *signaling.Service
 	Payments *payments.Service
 	Identity *identity.Service
+	Webhooks *webhook.Service
 	Operator Operator
 }
 
@@ -24,11 +26,11 @@ type Features struct {
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), callsOperations(f.Calls), operatorOperations(f.Operator),
+		paymentOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator),
 	)
 }
 
 // Rules are the rules of all features.
 func Rules() []Rule {
-	return slices.Concat(identityRules, chatRules, paymentRules, callsRules)
+	return slices.Concat(identityRules, chatRules, paymentRules, callsRules, webhookRules)
 }

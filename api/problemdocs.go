@@ -77,4 +77,10 @@ var problemDocs = map[string]string{
 	"sdp_invalid":    "The offer cannot be answered; the detail says what to change.",
 	"room_full":      "A call has at most 13 people.",
 	"prompt_unknown": "There is no prompt of this name, or the binary was built without Opus.",
+
+	"webhook_unknown":     "There is no webhook with this id.",
+	"delivery_unknown":    "The webhook has no delivery with this id; finished ones are kept for 30 days.",
+	"webhook_url_invalid": "Webhooks go to public hosts over https, without user, password or fragment in the URL. In dev mode plain http and private addresses are allowed too.",
+	"webhook_limit":       "There are as many webhooks as a node may have. Delete one that is not needed.",
+	"webhook_disabled":    "The webhook is disabled: on request, or because it answered 410. Enable it with webhooks.update first.",
 }

@@ -34,6 +34,7 @@ import (
 	"parley/signaling"
 	"parley/turn"
 	"parley/web"
+	"parley/webhook"
 	"parley/wire"
 )
 
@@ -53,6 +54,7 @@ type parts struct {
 	board    *presence.Memory
 	payments *payments.Service
 	relay    *outbox.Relay
+	webhooks *webhook.Service
 	calls    *signaling.Service
 	identity *identity.Service
 	cards    *identity.Cards
@@ -77,6 +79,7 @@ var schemas = []struct {
 	{"outbox", outbox.Schema()},
 	{"payments", payments.Schema()},
 	{"signaling", signaling.Schema()},
+	{"webhook", webhook.Schema()},
 }
 
 // build opens the database and makes every part; nothing runs yet.
@@ -169,6 +172,9 @@ func (p *parts) buildMoney(n *Node) (err error) {
 	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Log: n.log, Metrics: p.registry})
 	p.relay = outbox.NewRelay(p.db, n.clock, outbox.Config{Log: n.log, Metrics: p.registry})
 	p.relay.InTx("conversations", cards{p.chat}.deliver)
+	p.webhooks = webhook.New(webhook.Config{Source: n.baseURL, AllowPrivate: n.opts.Config.Webhooks.AllowPrivate},
+		webhook.Deps{DB: p.db, Clock: n.clock, Log: n.log, Metrics: p.registry})
+	p.relay.InTx("webhooks", hooks{p.webhooks}.deliver)
 	cfg := n.opts.Config.Payments
 	var rail payments.Rail
 	if cfg.Sandbox {
@@ -313,7 +319,7 @@ func (p *parts) buildIdentity(n *Node) (err error) {
 func (p *parts) buildTable(n *Node) (err error) {
 	p.table, err = newTable(api.Config{
 		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(),
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Identity: p.identity, Operator: p})
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Identity: p.identity, Webhooks: p.webhooks, Operator: p})
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table}
 	return err
 }
@@ -342,7 +348,7 @@ func (p *parts) remember(operation string, problem *wire.Problem) {
 func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
-		p.verifier.Run, p.relay.Run, p.payments.Run, p.calls.Run, p.board.Run, p.sessions.Run, p.rooms.Run,
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.calls.Run, p.board.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {
 		g.Go(func() error { return run(ctx) })

@@ -48,6 +48,7 @@ func DevSettings(dir string, port int) []string {
 		"auth.server_keys=" + devServerKey,
 		"payments.sandbox=true",
 		"payments.fee_basis_points=100",
+		"webhooks.allow_private=true",
 		"turn.host=localhost",
 		fmt.Sprintf("turn.udp=127.0.0.1:%d", turnPort),
 		fmt.Sprintf("turn.tcp=127.0.0.1:%d", turnPort),

@@ -15,6 +15,7 @@ type Config struct {
 	Passkeys Passkeys `yaml:"passkeys"`
 	TURN     TURN     `yaml:"turn"`
 	Media    Media    `yaml:"media"`
+	Webhooks Webhooks `yaml:"webhooks"`
 	Log      Log      `yaml:"log"`
 }
 
@@ -85,6 +86,11 @@ type Media struct {
 	UDP      string   `yaml:"udp" doc:"address of the one UDP socket all calls share"`
 	Prompts  string   `yaml:"prompts" doc:"folder of WAV files that calls.prompt can play, besides the built-in joined, left and attention; needs a binary with Opus"`
 	Announce []string `yaml:"announce" doc:"public addresses to put into candidates, where the machine has private ones"`
+}
+
+// Webhooks are the requests that tell backends what happened.
+type Webhooks struct {
+	AllowPrivate bool `yaml:"allow_private" doc:"permit plain http and private addresses; for developing, and where only your own people hold server keys"`
 }
 
 // Log is how the node speaks of itself.
