@@ -34,7 +34,6 @@ func (t *Table) OpenAPI() *huma.OpenAPI {
 		doc.Servers = []*huma.Server{{URL: t.cfg.BaseURL}}
 	}
 	problem := t.registry.Schema(reflect.TypeFor[wire.Problem](), true, "Problem")
-	t.registry.Schema(reflect.TypeFor[wire.Event](), true, "Event")
 	var socketOnly []any
 	for _, e := range t.order {
 		if e.Method == "" {

@@ -69,6 +69,9 @@ func New(cfg Config, ops []Operation, rules []Rule) (*Table, error) {
 		t.texts = map[string]string{}
 	}
 	maps.Copy(t.texts, problemDocs)
+	// The wire's own words have the first claim to their names.
+	t.registry.Schema(reflect.TypeFor[wire.Problem](), true, "Problem")
+	t.registry.Schema(reflect.TypeFor[wire.Event](), true, "Event")
 	for _, op := range ops {
 		if err := t.add(op); err != nil {
 			return nil, fmt.Errorf("api: %s: %w", op.Name, err)
