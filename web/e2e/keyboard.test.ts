@@ -50,6 +50,7 @@ describe("with the keyboard alone", () => {
     await buyer.press("Hang up");
     await seller.call().waitFor({ state: "detached" });
     await buyer.press("Receipt");
+    await buyer.page.locator(".receipt").waitFor();
     await buyer.page.keyboard.press("Escape");
     await buyer.page.locator(".receipt").waitFor({ state: "detached" });
     expect(await buyer.focused()).toBe("Receipt");

@@ -36,7 +36,12 @@ describe("when it does not go smoothly", () => {
     await seller.openThread("A. Buyer");
   });
 
-  afterEach(async () => {
+  afterEach(async ({ task }) => {
+    hub.resume();
+    if (task.result?.state === "fail") {
+      await buyer.screenshot("failed-buyer");
+      await seller.screenshot("failed-seller");
+    }
     expectQuietConsoles(buyer, seller);
     await buyer.leave();
     await seller.leave();
@@ -55,6 +60,11 @@ describe("when it does not go smoothly", () => {
     await seller.button("Answer").click();
     await Promise.all([buyer.talking(), seller.talking()]);
     expect(await seller.words()).toBe(await buyer.words());
+  }
+
+  async function hangUp(): Promise<void> {
+    await seller.button("Hang up").click();
+    await buyer.call().waitFor({ state: "detached" });
   }
 
   async function compare(): Promise<void> {
@@ -78,7 +88,7 @@ describe("when it does not go smoothly", () => {
     for (const person of [buyer, seller]) {
       await person.call().waitFor({ state: "detached" });
       await person.page.locator(".notice-bad", { hasText: "Do not continue on this line" }).waitFor();
-      await card(person).getByText("Under review").waitFor();
+      await card(person).getByText("Under review", { exact: true }).waitFor();
     }
     expect((await current()).state).toBe("review");
     await buyer.screenshot("30-differ-phone");
@@ -103,6 +113,7 @@ describe("when it does not go smoothly", () => {
     await confirm(buyer);
     await confirm(seller);
     await buyer.call().getByText("Paid. You both confirmed.").waitFor();
+    await hangUp();
   });
 
   it("the buyer's page is loaded again between the confirmations: same words, and the confirmation still counts", async () => {
@@ -121,6 +132,7 @@ describe("when it does not go smoothly", () => {
     expect(await current()).toMatchObject({ state: "confirming", confirmed_by: ["payer"] });
     await confirm(seller);
     await buyer.call().getByText("Paid. You both confirmed.").waitFor();
+    await hangUp();
   });
 
   it("the hub falls silent: the page says so, keeps what was written, and sends it once", async () => {

@@ -5,7 +5,7 @@ export default defineConfig({
     include: ["*.test.ts"],
     // Browsers with live sound share the machine: one story at a time.
     fileParallelism: false,
-    testTimeout: 90_000,
+    testTimeout: 180_000,
     hookTimeout: 90_000,
     // The steps of a story build on each other.
     bail: 1,

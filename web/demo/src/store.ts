@@ -45,6 +45,9 @@ export type Dialog =
 /** Whether this person's calls hide the device's address from the other side. */
 const RELAY_ONLY = "parley.demo.relay_only";
 
+/** When a conversation last moved. Times are compared as times: their texts differ in length. */
+const time = (thread: Thread) => Date.parse(thread.conversation.updated_at);
+
 const TYPING_SHOWN_MS = 6_000;
 const TYPING_SENT_MS = 3_000;
 const PAGE = 60;
@@ -97,7 +100,7 @@ export class Store {
   /** Newest first; a person's own record is not a conversation to look at. */
   get list(): Thread[] {
     const shown = [...this.threads.values()].filter((t) => t.conversation.kind !== "self");
-    return shown.sort((a, b) => b.conversation.updated_at.localeCompare(a.conversation.updated_at));
+    return shown.sort((a, b) => time(b) - time(a));
   }
 
   subscribe(listener: () => void): () => void {
@@ -247,7 +250,8 @@ export class Store {
 
   takePaymentState(payment: Payment): void {
     const known = this.payments.get(payment.id);
-    if (!known || known.updated_at <= payment.updated_at) this.payments.set(payment.id, payment);
+    if (!known || Date.parse(known.updated_at) <= Date.parse(payment.updated_at))
+      this.payments.set(payment.id, payment);
     this.changed();
   }
 

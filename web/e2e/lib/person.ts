@@ -74,7 +74,7 @@ export class Person {
   static async arrive(browser: Browser, hub: Hub, user: string, options: Options = phone): Promise<Person> {
     const { onlyRelay, ...rest } = options;
     const context = await browser.newContext(rest);
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(20_000);
     const page = await context.newPage();
     if (onlyRelay) await page.addInitScript(restrictIce, onlyRelay);
     await addAuthenticator(context, page);
@@ -102,6 +102,7 @@ export class Person {
   focused(): Promise<string> {
     return this.page.evaluate(() => {
       const element = document.activeElement as HTMLElement | null;
+      if (element === document.body) return "";
       const labels = (element as HTMLInputElement | null)?.labels;
       const label = labels?.[0]?.querySelector("span")?.textContent;
       return (element?.getAttribute("aria-label") ?? label ?? element?.textContent ?? "")

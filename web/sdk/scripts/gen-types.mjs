@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const source = process.argv.slice(2).find((arg) => !arg.startsWith("--")) ?? join(here, "../../../docs/openapi.json");
+const source =
+  process.argv.slice(2).find((arg) => !arg.startsWith("--")) ?? join(here, "../../../docs/openapi.json");
 const doc = JSON.parse(readFileSync(source, "utf8"));
 
 const refName = (ref) => ref.slice(ref.lastIndexOf("/") + 1);
@@ -20,7 +21,10 @@ function typeOf(schema) {
   if (schema.enum) return schema.enum.map(quoted).join(" | ");
   const types = [schema.type].flat().filter(Boolean);
   const nullable = types.includes("null");
-  const base = plain(schema, types.find((type) => type !== "null"));
+  const base = plain(
+    schema,
+    types.find((type) => type !== "null"),
+  );
   return nullable ? `${base} | null` : base;
 }
 
@@ -75,7 +79,10 @@ function paramsOf(operation) {
   const parts = (operation.parameters ?? []).filter((parameter) => parameter.in !== "header");
   const body = operation.requestBody?.content?.["application/json"]?.schema;
   const schema = {
-    properties: { ...Object.fromEntries(parts.map((part) => [part.name, part.schema])), ...(body?.properties ?? {}) },
+    properties: {
+      ...Object.fromEntries(parts.map((part) => [part.name, part.schema])),
+      ...(body?.properties ?? {}),
+    },
     required: [...parts.filter((part) => part.required).map((part) => part.name), ...(body?.required ?? [])],
   };
   const money = (operation.parameters ?? []).some((parameter) => parameter.name === "Idempotency-Key");
@@ -90,7 +97,11 @@ function operations() {
     for (const operation of Object.values(path)) {
       if (!operation.operationId) continue;
       const ok = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))?.[1];
-      rows.push([operation.operationId, paramsOf(operation), typeOf(ok?.content?.["application/json"]?.schema)]);
+      rows.push([
+        operation.operationId,
+        paramsOf(operation),
+        typeOf(ok?.content?.["application/json"]?.schema),
+      ]);
     }
   }
   for (const operation of doc["x-socket-operations"] ?? []) {
@@ -98,7 +109,9 @@ function operations() {
   }
   rows.sort(([a], [b]) => (a < b ? -1 : 1));
   return ["/** Every operation: what it takes and what it answers. */", "export interface Operations {"]
-    .concat(rows.map(([name, params, result]) => `  ${quoted(name)}: { params: ${params}; result: ${result} };`))
+    .concat(
+      rows.map(([name, params, result]) => `  ${quoted(name)}: { params: ${params}; result: ${result} };`),
+    )
     .concat("}")
     .join("\n");
 }

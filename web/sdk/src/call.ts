@@ -46,6 +46,7 @@ export interface CallHost {
 }
 
 const REPORT_MS = 2_000;
+const HEALTH_MS = 500;
 const LEVEL_MS = 250;
 const SPEAKING = 0.02;
 /** The direct path stays open this long while the hub's path has not brought a voice yet. */
@@ -64,6 +65,7 @@ export class Call extends Emitter<CallEvents> {
   #answered = false;
   #over = false;
   #muted = false;
+  #reported = { at: 0, alive: false };
   #route: Route | undefined;
   #words: Words | undefined;
   #transcript: string | undefined;
@@ -446,7 +448,7 @@ export class Call extends Emitter<CallEvents> {
 
   #watchMedia(): void {
     if (this.#timers.length > 0) return;
-    this.#timers.push(setInterval(() => void this.#reportMedia(), REPORT_MS));
+    this.#timers.push(setInterval(() => void this.#reportMedia(), HEALTH_MS));
     this.#timers.push(
       setInterval(() => {
         if (!this.#direct || this.#sfu) return;
@@ -455,11 +457,14 @@ export class Call extends Emitter<CallEvents> {
     );
   }
 
+  /** Says every two seconds whether the other side is heard, and at once when that changes. */
   async #reportMedia(): Promise<void> {
     const leg = this.#sfu ?? this.#direct;
     if (!leg || leg.state === "connecting") return;
     const report = await leg.report().catch(() => ({ alive: false }));
-    if (this.#over) return;
+    const due = Date.now() - this.#reported.at >= REPORT_MS || report.alive !== this.#reported.alive;
+    if (this.#over || !due) return;
+    this.#reported = { at: Date.now(), alive: report.alive };
     await this.#host.request("calls.report", { call: this.id, ...report }).catch(() => undefined);
   }
 

@@ -21,7 +21,7 @@ export interface MediaReport {
   /** RTP arrived within the last 5 s. */
   alive: boolean;
   rtt_ms?: number;
-  /** Share of packets lost since the last report, 0 to 1. */
+  /** Share of packets lost since the health was last read, 0 to 1. */
   loss?: number;
 }
 

@@ -13,7 +13,7 @@ export function PaymentCard(props: { payment: Payment }) {
   const line = paymentLine(payment, store.parley.user, (u) => store.name(u));
   const amount = money(payment.amount, payment.currency);
   return (
-    <section class={`pay-card tone-${look.tone}`} aria-label={`Payment: ${line}`} data-payment={payment.id}>
+    <article class={`pay-card tone-${look.tone}`} aria-label={`Payment: ${line}`} data-payment={payment.id}>
       <header class="pay-card-head">
         <span class={`chip chip-${look.tone}`}>
           <Icon name={look.icon} size={14} />
@@ -28,7 +28,7 @@ export function PaymentCard(props: { payment: Payment }) {
       <p class="pay-card-facts muted">{paymentFacts(payment).join(" · ")}</p>
       <Progress state={payment.state} />
       <Actions store={store} payment={payment} />
-    </section>
+    </article>
   );
 }
 

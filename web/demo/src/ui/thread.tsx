@@ -1,4 +1,5 @@
 import type { Conversation } from "@parley/client";
+import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { shortTime } from "../format.ts";
 import type { Store, Thread } from "../store.ts";
@@ -13,10 +14,15 @@ import { Log } from "./log.tsx";
 export function ThreadPane({ thread }: { thread: Thread }) {
   const store = useStore();
   const { conversation } = thread;
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    // On a phone the row that was pressed is gone with its list: go on reading here.
+    if (document.activeElement === document.body) heading.current?.focus();
+  }, []);
   const inCall = store.call && store.call.record.conversation === conversation.id;
   return (
     <>
-      <Header store={store} thread={thread} />
+      <Header store={store} thread={thread} heading={heading} />
       {inCall && store.call && <CallPanel call={store.call} />}
       <Scroller thread={thread} sending={store.sending.length}>
         <Log thread={thread} />
@@ -26,7 +32,8 @@ export function ThreadPane({ thread }: { thread: Thread }) {
   );
 }
 
-function Header({ store, thread }: { store: Store; thread: Thread }) {
+function Header(props: { store: Store; thread: Thread; heading: RefObject<HTMLHeadingElement> }) {
+  const { store, thread, heading } = props;
   const { conversation } = thread;
   const partner = store.partner(conversation);
   const title = store.title(conversation);
@@ -43,7 +50,9 @@ function Header({ store, thread }: { store: Store; thread: Thread }) {
       </button>
       <Avatar user={partner ?? conversation.id} name={title} {...(state ? { presence: state } : {})} />
       <div class="thread-who">
-        <h2>{title}</h2>
+        <h2 ref={heading} tabIndex={-1}>
+          {title}
+        </h2>
         <p class="muted" aria-live="polite">
           {underTitle(store, thread)}
         </p>
