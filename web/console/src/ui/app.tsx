@@ -1,0 +1,52 @@
+import { useEffect, useState } from "preact/hooks";
+import { dropToken, keepToken, takeToken } from "../token.ts";
+import { Board } from "./board.tsx";
+import { Door } from "./door.tsx";
+import { Header } from "./header.tsx";
+import { StatusBanner } from "./status.tsx";
+import { useFeed, useSpoken } from "./use_feed.ts";
+
+/** The door while there is no token that the node takes, else what the node is doing. */
+export function App() {
+  const [token, setToken] = useState(takeToken);
+  const [filter, setFilter] = useState("");
+  const feed = useFeed(token);
+  const spoken = useSpoken(feed?.overview);
+  const refused = feed?.state.status === "refused" ? feed.state.why : undefined;
+
+  useEffect(() => {
+    const newLink = () => location.hash.includes("token=") && setToken(takeToken());
+    addEventListener("hashchange", newLink);
+    return () => removeEventListener("hashchange", newLink);
+  }, []);
+  useEffect(() => {
+    if (refused) dropToken();
+  }, [refused]);
+
+  if (!token || refused) {
+    const enter = (typed: string) => {
+      keepToken(typed);
+      setToken(typed);
+    };
+    return <Door refused={refused} enter={enter} />;
+  }
+  if (!feed) return null;
+  return (
+    <>
+      <Header feed={feed} filter={filter} setFilter={setFilter} />
+      <StatusBanner feed={feed} />
+      <main class="board" tabIndex={-1} id="board">
+        {feed.overview ? (
+          <Board overview={feed.overview} at={feed.at} filter={filter} setFilter={setFilter} />
+        ) : (
+          <p class="muted centre pad">
+            {feed.state.status === "waiting" ? "Nothing to show yet." : "Asking the node…"}
+          </p>
+        )}
+      </main>
+      <p class="unseen" role="status" aria-live="polite">
+        {spoken}
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,30 @@
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { changes } from "../changes.ts";
+import { Feed } from "../feed.ts";
+import type { Overview } from "../overview.ts";
+
+/** A feed with this token; the component renders again whenever it changes. */
+export function useFeed(token: string): Feed | undefined {
+  const [feed, setFeed] = useState<Feed>();
+  const [, again] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => {
+    if (!token) return setFeed(undefined);
+    const started = new Feed(token, () => again(undefined));
+    setFeed(started);
+    started.start();
+    return () => started.stop();
+  }, [token]);
+  return feed;
+}
+
+/** What changed since the overview before, as sentences for a live region. */
+export function useSpoken(overview: Overview | undefined): string {
+  const last = useRef<Overview>();
+  const spoken = useRef("");
+  if (overview !== last.current) {
+    const said = overview && last.current ? changes(last.current, overview) : [];
+    if (said.length) spoken.current = said.join(" ");
+    last.current = overview;
+  }
+  return spoken.current;
+}
