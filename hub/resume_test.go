@@ -314,9 +314,10 @@ func TestDelivery_SignalsGoToWhoIsMeant(t *testing.T) {
 	signal("to all of ann", wire.To{User: "ann"})
 	signal("to one device", wire.To{User: "ann", Device: "dev_b"})
 	signal("to all but one", wire.To{User: "ann", NotSession: oa.Session}, wire.To{User: "ben"})
+	signal("to the other device", wire.To{User: "ann", NotDevice: "dev_a"})
 	signal("end", wire.To{User: "ann"}, wire.To{User: "ben"})
 	for c, want := range map[*client][]string{
-		a: {"to all of ann", "end"}, b: {"to all of ann", "to one device", "to all but one", "end"}, ben: {"to all but one", "end"},
+		a: {"to all of ann", "end"}, b: {"to all of ann", "to one device", "to all but one", "to the other device", "end"}, ben: {"to all but one", "end"},
 	} {
 		for _, kind := range want {
 			if ev := c.event(); ev.Type != kind || string(ev.Data) != `{"n":1}` {
