@@ -1,5 +1,5 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { expectQuietConsoles } from "./lib/assert.ts";
 import { Hub } from "./lib/hub.ts";
 import { launch, Person, phone } from "./lib/person.ts";
@@ -16,6 +16,12 @@ describe("with the keyboard alone", () => {
     browser = await launch(voice("ann"), hub);
     buyer = await Person.arrive(browser, hub, "buyer", phone);
     seller = await Person.arrive(browser, hub, "seller", phone);
+  });
+
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== "fail") return;
+    await buyer.screenshot("failed-buyer");
+    await seller.screenshot("failed-seller");
   });
 
   afterAll(async () => {

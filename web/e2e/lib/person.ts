@@ -68,6 +68,7 @@ export class Person {
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text());
     });
+    if (process.env.FRAMES) logFrames(page, user);
     page.on("pageerror", (error) => this.complaints.push(String(error)));
   }
 
@@ -184,6 +185,14 @@ export class Person {
   rest<T>(method: string, path: string, body?: unknown): Promise<T> {
     return this.#hub.rest<T>(method, path, body, this.#hub.user(this.user).token);
   }
+}
+
+/** With FRAMES=1: what goes over the sockets, for looking into a failure. */
+function logFrames(page: Page, user: string): void {
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => console.log(`${user} > ${String(payload).slice(0, 600)}`));
+    socket.on("framereceived", ({ payload }) => console.log(`${user} < ${String(payload).slice(0, 600)}`));
+  });
 }
 
 interface AxeViolation {

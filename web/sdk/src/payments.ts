@@ -1,6 +1,6 @@
 import { equalBytes, fromBase64url, fromHex, sha256, toHex, utf8 } from "./bytes.ts";
 import type { Call } from "./call.ts";
-import { localProblem } from "./errors.ts";
+import { localProblem, ParleyError } from "./errors.ts";
 import type {
   Balance,
   ConfirmationOpened,
@@ -152,20 +152,31 @@ export class Passkeys {
     await checkConfirmation(opened, payment, call.id, call.transcript);
     const publicKey = requestOptions(opened.options);
     const assertion = await navigator.credentials.get({ publicKey });
-    return this.#door.money(
-      "confirmations.submit",
-      {
-        payment: payment.id,
-        version: opened.version,
-        transcript: opened.transcript,
-        sas: "match",
-        nonce: opened.nonce,
-        assertion: credentialJSON(assertion as PublicKeyCredential),
-      },
-      payment.id,
-    );
+    return this.#submit(payment.id, {
+      payment: payment.id,
+      version: opened.version,
+      transcript: opened.transcript,
+      sas: "match",
+      nonce: opened.nonce,
+      assertion: credentialJSON(assertion as PublicKeyCredential),
+    });
+  }
+
+  /** A side that cannot be heard just now mostly can a moment later, with the same assertion. */
+  async #submit(payment: string, params: Record<string, unknown>): Promise<Payment> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#door.money<Payment>("confirmations.submit", params, payment);
+      } catch (error) {
+        const unheard = error instanceof ParleyError && error.code === "media_not_alive";
+        if (!unheard || tries === HEARD_TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, (error.problem.retry_after ?? 1) * 1_000));
+      }
+    }
   }
 }
+
+const HEARD_TRIES = 5;
 
 /** Throws unless the server asks for exactly what this screen shows, on exactly this line. */
 export async function checkConfirmation(

@@ -15,9 +15,9 @@ export function Dialog(props: {
   const title = useId();
   useEffect(() => {
     const dialog = ref.current;
-    const before = document.activeElement as HTMLElement | null;
     if (!dialog?.open) dialog?.showModal();
-    return () => before?.focus?.();
+    // Closed before it is taken away, so that the focus finds its way back.
+    return () => dialog?.close();
   }, []);
   return (
     <dialog
