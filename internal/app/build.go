@@ -121,7 +121,7 @@ func (p *parts) buildSockets(n *Node) error {
 	cfg := n.opts.Config
 	p.hub = hub.New(hub.Config{
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
-		Observers: []hub.Observer{p.sessions}, Clock: n.clock, Metrics: p.registry, Log: n.log,
+		Observers: []hub.Observer{p.sessions}, Grace: p.sessions, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
 	return nil

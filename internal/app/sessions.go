@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"parley/hub"
@@ -58,4 +59,23 @@ func (s *sessions) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// callGrace is how long the sessions of people in a call outlive their token.
+const callGrace = 60 * time.Second
+
+// Extra implements hub.Grace: who is in a call keeps the socket for a minute.
+func (s *sessions) Extra(c wire.Caller) time.Duration {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	active, _, err := s.calls.List(ctx, c, signaling.Filter{Active: true, Limit: 1})
+	if err != nil || len(active) == 0 {
+		return 0
+	}
+	return callGrace
+}
+
+// Allows implements hub.Grace: with an expired token the call goes on and nothing else.
+func (s *sessions) Allows(method string) bool {
+	return strings.HasPrefix(method, "calls.")
 }
