@@ -1,0 +1,131 @@
+package webhook_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"parley/internal/clock"
+	"parley/internal/sqldb"
+	"parley/payments/outbox"
+	"parley/webhook"
+	"parley/wire"
+)
+
+// killEnv names the database of a child process that commits and waits to be killed.
+const killEnv = "WEBHOOK_TEST_WRITER"
+
+// consumer is a service as the outbox feeds it.
+func consumer(s *webhook.Service) func(tx *sqldb.Tx, ev outbox.Event) error {
+	return func(tx *sqldb.Tx, ev outbox.Event) error {
+		return s.Consume(tx, webhook.Event{ID: wire.EventID(ev.ID), Type: ev.Type, Object: ev.Object, Seq: ev.ObjectSeq, Time: ev.Time, Data: ev.Data})
+	}
+}
+
+// open returns a running database; stop ends it.
+func open(path string) (db *sqldb.DB, stop func() error, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	db, err = sqldb.Open(ctx, sqldb.Config{URL: path})
+	if err == nil {
+		err = errors.Join(db.Migrate(ctx, "outbox", outbox.Schema()), db.Migrate(ctx, "webhook", webhook.Schema()))
+	}
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- db.Run(ctx) }()
+	return db, func() error {
+		cancel()
+		return errors.Join(<-ended, db.Close())
+	}, nil
+}
+
+// commitAndHang is the child: an endpoint and events in the outbox are
+// committed, nothing is consumed, and it waits to be killed.
+func commitAndHang(path string) {
+	db, _, err := open(path)
+	if err == nil {
+		url := os.Getenv("WEBHOOK_TEST_URL")
+		_, err = webhook.New(webhook.Config{AllowPrivate: true}, webhook.Deps{DB: db, Clock: clock.System{}}).Create(context.Background(), server, webhook.Change{URL: &url})
+	}
+	for n := range 3 {
+		if err == nil {
+			err = db.Update(context.Background(), func(tx *sqldb.Tx) error {
+				_, err := outbox.Append(tx, outbox.Event{
+					ID: fmt.Sprint("evt_a_", n+1), Type: "payment.held", Object: "a", Time: time.Now().Add(time.Second), Data: json.RawMessage(`{}`),
+				})
+				return err
+			})
+		}
+	}
+	if err != nil {
+		fmt.Println("failed:", err)
+		os.Exit(1)
+	}
+	fmt.Println("committed")
+	select {}
+}
+
+func TestKill_BetweenCommitAndDeliveryLosesAndDoublesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "killed.db")
+	rec := receive(t, nil)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), killEnv+"="+path, "WEBHOOK_TEST_URL="+rec.URL)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "committed\n" {
+		t.Fatalf("child said %q, %v", line, err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // killed
+
+	for round := range 2 { // the second finds nothing left to do
+		db, stopDB, err := open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := newKit(t, db, webhook.Config{})
+		relay := outbox.NewRelay(db, k.clock, outbox.Config{})
+		relay.InTx("webhooks", consumer(k.Service))
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- relay.Run(ctx) }()
+		stop := run(t, k.Service)
+		all, err := k.List(t.Context(), server)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		if round == 0 {
+			same(t, rec.ids(3), []string{"evt_a_1", "evt_a_2", "evt_a_3"})
+		} else if _, err := k.Test(t.Context(), server, all[0].ID, ""); err != nil {
+			t.Fatal(err)
+		} else if got := rec.next(); got.id == "evt_a_1" {
+			t.Error("the first came again")
+		}
+		newest := k.deliveries(all[0].ID)[0]
+		k.settled(all[0].ID, string(newest.Event), 1)
+		stop()
+		cancel()
+		if err := errors.Join(<-ended, stopDB()); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(rec.heard) != 0 {
+		t.Errorf("%d came too often", len(rec.heard))
+	}
+}
