@@ -144,6 +144,25 @@ func (k *kit) settled(endpoint, event string, n int) webhook.Delivery {
 	}
 }
 
+// quiet waits until nothing is pending.
+func (k *kit) quiet(endpoint string) {
+	k.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left, _, err := k.Deliveries(k.t.Context(), server, endpoint, webhook.Filter{State: webhook.Pending})
+		if err == nil && len(left) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			k.t.Fatalf("still pending: %+v, %v", left, err)
+		}
+	}
+}
+
 // request is what a receiver got.
 type request struct {
 	header http.Header
