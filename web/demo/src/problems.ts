@@ -8,6 +8,7 @@ const texts: Record<string, string> = {
   hold_expired: "The time to confirm is over. The money is back on your balance.",
   confirmation_expired: "The time to confirm ran out. You can start again.",
   call_not_active: "Confirming needs a running call.",
+  call_not_e2e: "Confirming needs a direct call of just you two.",
   media_not_alive: "One of you cannot be heard right now. Try again in a moment.",
   transcript_mismatch: "The line has changed. Compare the words again.",
   assertion_invalid: "The passkey's answer was not accepted.",

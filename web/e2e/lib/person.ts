@@ -86,6 +86,20 @@ export class Person {
     return person;
   }
 
+  /** Somebody who opens a page that is not the demo. */
+  static async visit(
+    browser: Browser,
+    hub: Hub,
+    url: string,
+    options: BrowserContextOptions,
+  ): Promise<Person> {
+    const context = await browser.newContext(options);
+    context.setDefaultTimeout(20_000);
+    const person = new Person(hub, "visitor", context, await context.newPage());
+    await person.page.goto(url);
+    return person;
+  }
+
   async leave(): Promise<void> {
     await this.context.close();
   }

@@ -1,19 +1,11 @@
 import type { AudioSink } from "./audio.ts";
 import { Direct } from "./direct.ts";
+import type { Method, Params, Result } from "./door.ts";
 import { Emitter } from "./emitter.ts";
 import { localProblem } from "./errors.ts";
 import type { LegState } from "./leg.ts";
 import { Sfu } from "./sfu.ts";
-import type {
-  CallGrant,
-  CallRecord,
-  EndReason,
-  IceServer,
-  JoinAnswer,
-  Route,
-  SignalKind,
-  Slot,
-} from "./types.ts";
+import type { CallGrant, CallRecord, EndReason, IceServer, Route, SignalKind, Slot } from "./types.ts";
 import type { VerifiedKeys } from "./verification.ts";
 import { type Words, wordsOf } from "./words.ts";
 
@@ -33,9 +25,9 @@ export interface CallHost {
   readonly user: string;
   readonly device: string;
   /** A request that is answered now or fails. */
-  request<T>(method: string, params: object): Promise<T>;
+  request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>>;
   /** A write that is sent again until answered, in the call's order. */
-  deliver<T>(call: string, method: string, params: Record<string, unknown>): Promise<T>;
+  deliver<M extends Method>(call: string, method: M, params: Params<M>): Promise<Result<M>>;
   microphone(): Promise<MediaStreamTrack>;
   certificate(): Promise<RTCCertificate>;
   audio: AudioSink | undefined;
@@ -199,16 +191,16 @@ export class Call extends Emitter<CallEvents> {
 
   /** Rings another person into the call; two become three through the hub, without hanging up. */
   async invite(user: string): Promise<void> {
-    const grant = await this.#host.request<CallGrant>("calls.invite", { call: this.id, user });
+    const grant = await this.#host.request("calls.invite", { call: this.id, user });
     this.update(grant.call);
   }
 
   /** Says whether the words on both screens are the same. "They differ" ends the call. */
   async verify(same: boolean): Promise<void> {
     if (!this.#transcript) throw localProblem("no_words", "There are no words in this call yet.");
-    const result = same ? "match" : "differ";
+    const result: "match" | "differ" = same ? "match" : "differ";
     const params = { call: this.id, transcript: this.#transcript, result };
-    const grant = await this.#host.deliver<CallGrant | undefined>(this.id, "calls.verify", params);
+    const grant = await this.#host.deliver(this.id, "calls.verify", params);
     if (grant?.call) this.update(grant.call);
   }
 
@@ -300,14 +292,14 @@ export class Call extends Emitter<CallEvents> {
   async #answerDirect(): Promise<void> {
     const direct = await this.#ensureDirect("B");
     const sdp = await direct.prepareOffer();
-    const grant = await this.#host.request<CallGrant>("calls.answer", { call: this.id, sdp });
+    const grant = await this.#host.request("calls.answer", { call: this.id, sdp });
     this.#iceServers = grant.ice_servers ?? this.#iceServers;
     await direct.begin(this.#iceServers);
     this.update(grant.call);
   }
 
   async #answerSfu(): Promise<void> {
-    const grant = await this.#host.request<CallGrant>("calls.answer", { call: this.id });
+    const grant = await this.#host.request("calls.answer", { call: this.id });
     this.#iceServers = grant.ice_servers ?? this.#iceServers;
     this.update(grant.call);
     await this.#toSfu();
@@ -355,7 +347,7 @@ export class Call extends Emitter<CallEvents> {
       relayOnly: this.#record.relay_only === true,
       microphone,
       join: async (sdp) => {
-        const answer = await this.#host.request<JoinAnswer>("calls.join", { call: this.id, sdp });
+        const answer = await this.#host.request("calls.join", { call: this.id, sdp });
         this.update(answer.call);
         return answer;
       },
@@ -422,7 +414,7 @@ export class Call extends Emitter<CallEvents> {
     this.#route = await route().catch((): Route => "direct");
     this.#changed();
     if (this.#over) return;
-    const told = this.#host.deliver<CallGrant | undefined>(this.id, "calls.connected", {
+    const told = this.#host.deliver(this.id, "calls.connected", {
       call: this.id,
       route: this.#route,
     });
@@ -474,13 +466,13 @@ export class Call extends Emitter<CallEvents> {
   }
 
   async #credentials(): Promise<IceServer[]> {
-    const grant = await this.#host.request<{ ice_servers: IceServer[] }>("calls.credentials", {
+    const grant = await this.#host.request("calls.credentials", {
       call: this.id,
     });
     return grant.ice_servers;
   }
 
-  async #leave(method: string): Promise<void> {
+  async #leave(method: "calls.decline" | "calls.cancel" | "calls.hangup"): Promise<void> {
     const id = this.id;
     this.#finish();
     await this.#host.deliver(id, method, { call: id });

@@ -1,7 +1,7 @@
 import { newId } from "./bytes.ts";
 import { Call, type CallHost } from "./call.ts";
 import { Emitter } from "./emitter.ts";
-import type { CallGrant, CallRecord, EventData, List, WireEvent } from "./types.ts";
+import type { CallGrant, CallRecord, EventData, Page, WireEvent } from "./types.ts";
 
 export interface StartCall {
   to?: string[];
@@ -48,7 +48,7 @@ export class Calls extends Emitter<CallsEvents> {
    * that survives is answered here.
    */
   async start(options: StartCall): Promise<Call> {
-    const grant = await this.#host.request<CallGrant>("calls.start", {
+    const grant = await this.#host.request("calls.start", {
       client_id: newId("cl_"),
       ...(options.to ? { to: options.to } : {}),
       ...(options.conversation ? { conversation: options.conversation } : {}),
@@ -64,7 +64,7 @@ export class Calls extends Emitter<CallsEvents> {
 
   /** Finds the call this device was in before a reload, and comes back to it. */
   async rejoin(): Promise<Call | undefined> {
-    const { items } = await this.#host.request<List<CallRecord>>("calls.list", { active: true });
+    const { items } = await this.#host.request("calls.list", { active: true });
     const mine = items.find((record) => this.#isMine(record));
     if (!mine || this.#calls.has(mine.id)) return undefined;
     const call = this.#add({ call: mine });
@@ -72,7 +72,7 @@ export class Calls extends Emitter<CallsEvents> {
     return call;
   }
 
-  list(conversation?: string): Promise<List<CallRecord>> {
+  list(conversation?: string): Promise<Page<CallRecord>> {
     return this.#host.request("calls.list", conversation ? { conversation } : {});
   }
 

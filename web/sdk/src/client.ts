@@ -6,12 +6,13 @@ import { Calls } from "./calls.ts";
 import { deviceCertificate } from "./certificate.ts";
 import { Connection, type ConnectionState, type TokenSource, tokenClaims } from "./connection.ts";
 import { Conversations, Messages, PresenceList } from "./conversations.ts";
+import type { Door, Method, Params, Result } from "./door.ts";
 import { Emitter } from "./emitter.ts";
 import { Outbox, type OutboxStorage, type OutgoingWrite } from "./outbox.ts";
 import { Passkeys, Payments } from "./payments.ts";
 import type { WebSocketMaker } from "./socket.ts";
 import { Streams } from "./streams.ts";
-import type { EntryPage, EventData, EventType, SessionOpened, User, WireEvent } from "./types.ts";
+import type { EventData, EventType, SessionOpened, User, WireEvent } from "./types.ts";
 import type { VerifiedKeys } from "./verification.ts";
 
 export interface ParleyOptions {
@@ -71,8 +72,7 @@ export class Parley extends Emitter<ParleyEvents> {
     this.#user = typeof options.token === "string" ? (tokenClaims(options.token).sub ?? "") : "";
     this.device = options.device ?? keptDevice(storage, this.#user);
     this.#streams = new Streams({
-      page: (conversation, after) =>
-        this.request<EntryPage>("entries.list", { conversation, after, limit: 200 }),
+      page: (conversation, after) => this.request("entries.list", { conversation, after, limit: 200 }),
       deliver: (event) => this.#deliver(event),
     });
     this.#connection = new Connection({
@@ -83,18 +83,17 @@ export class Parley extends Emitter<ParleyEvents> {
       ...(options.makeWebSocket ? { makeWebSocket: options.makeWebSocket } : {}),
       ...(options.backoff ? { backoff: options.backoff } : {}),
     });
-    const send = (write: OutgoingWrite) =>
-      this.request(write.method, { ...write.params, ...(write.key ? { idempotency_key: write.key } : {}) });
+    const send = ({ method, params, key }: OutgoingWrite) =>
+      this.#connection.request(method, { ...params, ...(key ? { idempotency_key: key } : {}) });
     this.#outbox = new Outbox({
       send,
       storageKey: `parley.outbox.${this.#user}`,
       ...(storage ? { storage } : {}),
     });
     this.#callbox = new Outbox({ send });
-    const door = {
-      request: <T>(method: string, params: object) => this.request<T>(method, params),
-      money: <T>(method: string, params: Record<string, unknown>, lane: string) =>
-        this.#outbox.push<T>(method, params, lane, newId("key_")),
+    const door: Door = {
+      request: (method, params) => this.request(method, params),
+      money: (method, params, lane) => this.#outbox.push(method, params, lane, newId("key_")),
     };
     this.conversations = new Conversations(door);
     this.messages = new Messages(door, this.#outbox);
@@ -130,8 +129,8 @@ export class Parley extends Emitter<ParleyEvents> {
   }
 
   /** Calls an operation by its name. Rejects with ParleyError or ConnectionLost. */
-  request<T>(method: string, params: object = {}): Promise<T> {
-    return this.#connection.request<T>(method, params);
+  request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    return this.#connection.request(method, params);
   }
 
   /** Drops the line as if it had died; the session resumes. */

@@ -1,7 +1,8 @@
 import { newId } from "./bytes.ts";
+import type { Door } from "./door.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Door } from "./payments.ts";
-import type { Conversation, EntryPage, List, Message, Presence, ReceiptState, WireEvent } from "./types.ts";
+
+import type { Conversation, EntryPage, Message, Presence, ReceiptState, WireEvent } from "./types.ts";
 
 export interface NewConversation {
   kind: "direct" | "group" | "payment";
@@ -21,10 +22,7 @@ export class Conversations {
     const all: Conversation[] = [];
     let cursor = "";
     do {
-      const page = await this.#door.request<List<Conversation>>(
-        "conversations.list",
-        cursor ? { cursor } : {},
-      );
+      const page = await this.#door.request("conversations.list", cursor ? { cursor } : {});
       all.push(...(page.items ?? []));
       cursor = page.next ?? "";
     } while (cursor);
@@ -107,7 +105,7 @@ export class PresenceList {
   }
 
   async get(users: string[]): Promise<Presence[]> {
-    const answer = await this.#door.request<{ users: Presence[] }>("presence.get", {
+    const answer = await this.#door.request("presence.get", {
       users,
     });
     return answer.users ?? [];

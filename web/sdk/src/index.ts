@@ -8,6 +8,7 @@ export { Calls, type StartCall } from "./calls.ts";
 export { Parley, type ParleyEvents, type ParleyOptions, type TypedEvent } from "./client.ts";
 export { type ConnectionState, type TokenSource, tokenClaims } from "./connection.ts";
 export type { NewConversation } from "./conversations.ts";
+export type { Method, Params, Result } from "./door.ts";
 export { ConnectionLost, ParleyError } from "./errors.ts";
 export type { OutboxStorage, OutgoingWrite } from "./outbox.ts";
 export type { NewPayment } from "./payments.ts";

@@ -6,7 +6,7 @@ import { ConnectionLost, localProblem, ParleyError } from "./errors.ts";
 export interface OutgoingWrite {
   id: string;
   method: string;
-  params: Record<string, unknown>;
+  params: object;
   /** Writes of one lane are sent one after the other. */
   lane: string;
   /** The idempotency key of a write that moves money. */
@@ -56,7 +56,7 @@ export class Outbox extends Emitter<OutboxEvents> {
   }
 
   /** Queues a write; the promise ends with the server's answer, however many sockets that takes. */
-  push<T>(method: string, params: Record<string, unknown>, lane: string, key?: string): Promise<T> {
+  push<T>(method: string, params: object, lane: string, key?: string): Promise<T> {
     if (this.#writes.length >= (this.#options.limit ?? 500)) {
       return Promise.reject(localProblem("outbox_full", "Too much is waiting to be sent."));
     }

@@ -1,10 +1,11 @@
 import { equalBytes, fromBase64url, fromHex, sha256, toHex, utf8 } from "./bytes.ts";
 import type { Call } from "./call.ts";
+import type { Door, MoneyMethod, Params, Result } from "./door.ts";
 import { localProblem, ParleyError } from "./errors.ts";
 import type {
   Balance,
   ConfirmationOpened,
-  List,
+  Page,
   Passkey,
   Payment,
   PaymentSheet,
@@ -12,13 +13,6 @@ import type {
 } from "./types.ts";
 import { creationOptions, credentialJSON, requestOptions } from "./webauthn.ts";
 import { confirmChallenge } from "./words.ts";
-
-/** What the features need of the client around them. */
-export interface Door {
-  request<T>(method: string, params: object): Promise<T>;
-  /** A write with an idempotency key that is sent until answered; `lane` orders writes to one thing. */
-  money<T>(method: string, params: Record<string, unknown>, lane: string): Promise<T>;
-}
 
 export interface NewPayment {
   payer?: string;
@@ -51,9 +45,7 @@ export class Payments {
     return this.#door.request("payments.get", { payment });
   }
 
-  list(
-    filter: { conversation?: string; state?: string; cursor?: string; limit?: number } = {},
-  ): Promise<List<Payment>> {
+  list(filter: Params<"payments.list"> = {}): Promise<Page<Payment>> {
     return this.#door.request("payments.list", filter);
   }
 
@@ -63,7 +55,7 @@ export class Payments {
   }
 
   async balances(): Promise<Balance[]> {
-    return (await this.#door.request<List<Balance>>("balances.get", {})).items;
+    return (await this.#door.request("balances.get", {})).items;
   }
 
   /** Sets the money aside. It only moves the payer's own money and undoes itself at the hold's end. */
@@ -80,15 +72,15 @@ export class Payments {
   }
 
   void(payment: string): Promise<Payment> {
-    return this.#write("payments.void", payment);
+    return this.#write("payments.void", payment, {});
   }
 
   decline(payment: string): Promise<Payment> {
-    return this.#write("payments.decline", payment);
+    return this.#write("payments.decline", payment, {});
   }
 
   cancel(payment: string): Promise<Payment> {
-    return this.#write("payments.cancel", payment);
+    return this.#write("payments.cancel", payment, {});
   }
 
   refund(payment: string, amount?: number): Promise<Payment> {
@@ -96,17 +88,25 @@ export class Payments {
   }
 
   report(payment: string): Promise<Payment> {
-    return this.#write("payments.report", payment);
+    return this.#write("payments.report", payment, {});
   }
 
   evidence(payment: string): Promise<unknown> {
     return this.#door.request("evidence.get", { payment });
   }
 
-  #write(method: string, payment: string, more: Record<string, unknown> = {}): Promise<Payment> {
-    return this.#door.money(method, { payment, ...more }, payment);
+  #write<M extends PaymentMethod>(
+    method: M,
+    payment: string,
+    more: Omit<Params<M>, "payment" | "idempotency_key">,
+  ): Promise<Result<M>> {
+    const params = { payment, ...more } as unknown as Omit<Params<M>, "idempotency_key">;
+    return this.#door.money(method, params, payment);
   }
 }
+
+/** Writes to one payment. */
+type PaymentMethod = Extract<MoneyMethod, `payments.${string}`>;
 
 /** Passkeys of this person, and what they are for: confirming a payment in a call. */
 export class Passkeys {
@@ -117,15 +117,12 @@ export class Passkeys {
   }
 
   async list(): Promise<Passkey[]> {
-    return (await this.#door.request<List<Passkey>>("passkeys.list", {})).items;
+    return (await this.#door.request("passkeys.list", {})).items;
   }
 
   /** Makes a passkey on this device. The browser asks the person; a refusal throws its DOMException. */
   async register(): Promise<Passkey> {
-    const begun = await this.#door.request<{ options: unknown; session: string }>(
-      "passkeys.register_begin",
-      {},
-    );
+    const begun = await this.#door.request("passkeys.register_begin", {});
     const publicKey = creationOptions(begun.options);
     const credential = await navigator.credentials.create({ publicKey });
     return this.#door.request("passkeys.register_finish", {
@@ -134,8 +131,8 @@ export class Passkeys {
     });
   }
 
-  remove(passkey: string): Promise<void> {
-    return this.#door.request("passkeys.remove", { passkey });
+  async remove(passkey: string): Promise<void> {
+    await this.#door.request("passkeys.remove", { passkey });
   }
 
   /**
@@ -143,30 +140,40 @@ export class Passkeys {
    * Before the passkey signs, everything the server says is recomputed here:
    * the digest from the snapshot, the challenge from the digest, this call's
    * own transcript and the nonce. What is signed is what the screen shows.
+   * `screen` is what it says in words, kept as evidence.
    */
-  async confirm(payment: Payment, call: Call): Promise<Payment> {
-    const opened = await this.#door.request<ConfirmationOpened>("confirmations.open", {
+  async confirm(
+    payment: Payment,
+    call: Call,
+    screen: { text?: string; locale?: string } = {},
+  ): Promise<Payment> {
+    const opened = (await this.#door.request("confirmations.open", {
       payment: payment.id,
       version: payment.version,
-    });
-    await checkConfirmation(opened, payment, call.id, call.transcript);
+    })) as ConfirmationOpened;
+    await checkConfirmation(opened, payment, call);
     const publicKey = requestOptions(opened.options);
     const assertion = await navigator.credentials.get({ publicKey });
     return this.#submit(payment.id, {
       payment: payment.id,
       version: opened.version,
       transcript: opened.transcript,
-      sas: "match",
+      // Through the hub there are no words that could match.
+      sas: opened.method === "passkey_words" ? "match" : "none",
       nonce: opened.nonce,
       assertion: credentialJSON(assertion as PublicKeyCredential),
+      ...screen,
     });
   }
 
   /** A side that cannot be heard just now mostly can a moment later, with the same assertion. */
-  async #submit(payment: string, params: Record<string, unknown>): Promise<Payment> {
+  async #submit(
+    payment: string,
+    params: Omit<Params<"confirmations.submit">, "idempotency_key">,
+  ): Promise<Payment> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#door.money<Payment>("confirmations.submit", params, payment);
+        return await this.#door.money("confirmations.submit", params, payment);
       } catch (error) {
         const unheard = error instanceof ParleyError && error.code === "media_not_alive";
         if (!unheard || tries === HEARD_TRIES) throw error;
@@ -178,12 +185,19 @@ export class Passkeys {
 
 const HEARD_TRIES = 5;
 
+/** The line that a confirmation is made on. */
+export interface ConfirmationLine {
+  id: string;
+  record: { media: "p2p" | "sfu" };
+  /** What this device computed from the keys of the call; absent through the hub. */
+  transcript?: string | undefined;
+}
+
 /** Throws unless the server asks for exactly what this screen shows, on exactly this line. */
 export async function checkConfirmation(
   opened: ConfirmationOpened,
   shown: Payment,
-  call: string,
-  transcript: string | undefined,
+  line: ConfirmationLine,
 ): Promise<void> {
   const { snapshot } = opened;
   const same =
@@ -194,12 +208,16 @@ export async function checkConfirmation(
     snapshot.payee_id === shown.payee &&
     snapshot.payee_name_shown === shown.payee_name;
   if (!same) throw localProblem("payment_version_stale", "The payment has changed since it was shown.");
-  if (opened.call !== call || !transcript || opened.transcript !== transcript) {
+  const direct = line.record.media === "p2p";
+  const sameLine = direct
+    ? opened.method === "passkey_words" && opened.transcript === line.transcript
+    : opened.method === "passkey_sfu_not_e2e";
+  if (opened.call !== line.id || !sameLine) {
     throw localProblem("transcript_mismatch", "The confirmation belongs to another line than this call.");
   }
   const digest = await snapshotDigest(snapshot);
   const nonce = /^[0-9a-f]{64}$/.test(opened.nonce) ? fromHex(opened.nonce) : fromBase64url(opened.nonce);
-  const challenge = await confirmChallenge(fromHex(digest), fromHex(transcript), nonce);
+  const challenge = await confirmChallenge(fromHex(digest), fromHex(opened.transcript), nonce);
   const asked = requestOptions(opened.options).challenge as BufferSource & Uint8Array;
   const sound = digest === opened.digest && equalBytes(challenge, fromBase64url(opened.challenge));
   if (!sound || !equalBytes(challenge, asked)) {

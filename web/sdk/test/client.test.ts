@@ -110,7 +110,7 @@ describe("Parley", () => {
     parley.connect();
     await settle();
     await FakeSocket.last.openSession();
-    const answer = parley.request("users.me");
+    const answer = parley.request("users.me", {});
     answer.catch(() => {});
     await vi.advanceTimersByTimeAsync(10_000);
     expect(FakeSocket.all).toHaveLength(2);

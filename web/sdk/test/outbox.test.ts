@@ -13,12 +13,14 @@ function memory() {
   };
 }
 
+const field = (write: OutgoingWrite, name: string) => (write.params as Record<string, unknown>)[name];
+
 describe("Outbox", () => {
   it("waits for a line, then sends a lane in order, one after the other", async () => {
-    const sent: string[] = [];
+    const sent: unknown[] = [];
     let free = () => {};
     const send = (write: OutgoingWrite) => {
-      sent.push(String(write.params.text));
+      sent.push(field(write, "text"));
       return new Promise((resolve) => {
         free = () => resolve("ok");
       });
@@ -73,7 +75,7 @@ describe("Outbox", () => {
   it("hands a refusal to the caller and goes on with the next", async () => {
     const outbox = new Outbox({
       send: async (write) => {
-        if (write.params.bad) throw localProblem("sensitive_data", "No card numbers.");
+        if (field(write, "bad")) throw localProblem("sensitive_data", "No card numbers.");
         return "sent";
       },
     });
@@ -107,7 +109,7 @@ describe("Outbox", () => {
     before.push("messages.send", { client_id: "cl_1" }, "conv_1").catch(() => {});
     const sent: unknown[] = [];
     const after = new Outbox({
-      send: async (write) => sent.push(write.params.client_id),
+      send: async (write) => sent.push(field(write, "client_id")),
       storage,
     });
     after.setOnline(true);

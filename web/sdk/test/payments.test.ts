@@ -41,13 +41,16 @@ async function opened(change: Partial<ConfirmationOpened> = {}): Promise<Confirm
     transcript,
     nonce: toBase64url(nonce),
     challenge,
+    method: "passkey_words",
+    text: "",
+    locale: "en",
     deadline: "",
     options: { publicKey: { challenge, allowCredentials: [] } },
     ...change,
   };
 }
 
-const transcript = "aa".repeat(32);
+const direct = { id: "call_1", record: { media: "p2p" as const }, transcript: "aa".repeat(32) };
 
 describe("canonicalJSON", () => {
   it("sorts keys and leaves text as it is", () => {
@@ -58,7 +61,7 @@ describe("canonicalJSON", () => {
 
 describe("checkConfirmation", () => {
   it("accepts what the screen shows", async () => {
-    await expect(checkConfirmation(await opened(), payment, "call_1", transcript)).resolves.toBeUndefined();
+    await expect(checkConfirmation(await opened(), payment, direct)).resolves.toBeUndefined();
   });
 
   it.each([
@@ -67,28 +70,40 @@ describe("checkConfirmation", () => {
     ["another payee", { payee: "mallory" }],
     ["another name of the payee", { payee_name: "V. Seiler" }],
   ])("refuses when the screen shows %s", async (_what, change) => {
-    const check = checkConfirmation(await opened(), { ...payment, ...change }, "call_1", transcript);
+    const check = checkConfirmation(await opened(), { ...payment, ...change }, direct);
     await expect(check).rejects.toMatchObject({ code: "payment_version_stale" });
   });
 
   it("refuses another call and another line", async () => {
     const ours = await opened();
-    for (const [call, line] of [
-      ["call_2", transcript],
-      ["call_1", "cc".repeat(32)],
-      ["call_1", undefined],
-    ] as const) {
-      await expect(checkConfirmation(ours, payment, call, line)).rejects.toMatchObject({
-        code: "transcript_mismatch",
-      });
+    const lines = [
+      { ...direct, id: "call_2" },
+      { ...direct, transcript: "cc".repeat(32) },
+      { ...direct, transcript: undefined },
+    ];
+    for (const line of lines) {
+      const check = checkConfirmation(ours, payment, line);
+      await expect(check).rejects.toMatchObject({ code: "transcript_mismatch" });
     }
+  });
+
+  it("never takes the way without words in a direct call, and no other through the hub", async () => {
+    const weak = await opened({ method: "passkey_sfu_not_e2e" });
+    await expect(checkConfirmation(weak, payment, direct)).rejects.toMatchObject({
+      code: "transcript_mismatch",
+    });
+    const hub = { id: "call_1", record: { media: "sfu" as const } };
+    await expect(checkConfirmation(weak, payment, hub)).resolves.toBeUndefined();
+    await expect(checkConfirmation(await opened(), payment, hub)).rejects.toMatchObject({
+      code: "transcript_mismatch",
+    });
   });
 
   it("refuses to sign anything but the challenge that follows from it", async () => {
     const other = toBase64url(fromHex("dd".repeat(32)));
     const wrong = [{ challenge: other }, { options: { challenge: other } }, { digest: "dd".repeat(32) }];
     for (const change of wrong) {
-      const check = checkConfirmation(await opened(change), payment, "call_1", transcript);
+      const check = checkConfirmation(await opened(change), payment, direct);
       await expect(check).rejects.toMatchObject({ code: "challenge_mismatch" });
     }
   });

@@ -15,19 +15,27 @@ export function ConfirmBox({ call, payment: id }: { call: Call; payment: string 
     void store.fetchPayment(id);
   }, [id]);
   if (!payment) return null;
-  const paying = payment.payer === store.parley.user;
-  const payee = payment.payee_name || store.name(payment.payee);
-  const facts = [payment.order && orderName(payment.order), payment.memo].filter(Boolean).join(" · ");
   return (
     <div class="confirm" data-state={payment.state}>
       <div class="confirm-what">
-        <p class="confirm-label">{paying ? `You pay ${payee}` : `${store.name(payment.payer)} pays you`}</p>
+        <p class="confirm-label">{headline(store, payment)}</p>
         <p class="confirm-amount numbers">{money(payment.amount, payment.currency)}</p>
-        {facts && <p class="confirm-facts">{facts}</p>}
+        <p class="confirm-facts">{facts(payment, " · ")}</p>
       </div>
       <Step store={store} call={call} payment={payment} />
     </div>
   );
+}
+
+function headline(store: Store, payment: Payment): string {
+  const paying = payment.payer === store.parley.user;
+  return paying
+    ? `You pay ${payment.payee_name || store.name(payment.payee)}`
+    : `${store.name(payment.payer)} pays you`;
+}
+
+function facts(payment: Payment, separator: string): string {
+  return [payment.order && orderName(payment.order), payment.memo].filter(Boolean).join(separator);
 }
 
 function Step({ store, call, payment }: { store: Store; call: Call; payment: Payment }) {
@@ -52,6 +60,9 @@ function Step({ store, call, payment }: { store: Store; call: Call; payment: Pay
   }
   if (payment.state === "requested") return <NotHeld store={store} payment={payment} me={me} other={other} />;
   if (!confirmable(payment)) return <p class="confirm-wait">This payment cannot be confirmed now.</p>;
+  if (call.record.media === "sfu") {
+    return <p class="confirm-wait">Confirming needs a direct call of just you two.</p>;
+  }
   if (call.record.verified !== "words_match") return <p class="confirm-wait">Compare the words first.</p>;
   if (payment.confirmed_by?.includes(me)) return <Waiting payment={payment} other={other} />;
   return <ConfirmButton store={store} call={call} payment={payment} other={other} />;
@@ -113,8 +124,12 @@ function ConfirmButton(props: { store: Store; call: Call; payment: Payment; othe
 
 async function confirmWithPasskey(store: Store, call: Call, payment: Payment): Promise<void> {
   if (!(await store.ensurePasskey())) return;
+  const about = facts(payment, ", ");
+  const text = `${headline(store, payment)}: ${money(payment.amount, payment.currency)}${about && `, ${about}`}`;
   try {
-    store.takePaymentState(await store.parley.passkeys.confirm(payment, call));
+    store.takePaymentState(
+      await store.parley.passkeys.confirm(payment, call, { text, locale: navigator.language }),
+    );
   } catch (error) {
     if (error instanceof ParleyError && error.code === "passkey_unknown") store.passkeys = [];
     throw error;
