@@ -9,6 +9,17 @@ export interface AccountInfo {
   posted: number;
 }
 
+export interface Attempt {
+  at: string;
+  error?: "timeout" | "address" | "tls" | "connection" | "redirect" | "status";
+  /** how long it took */
+  ms: number;
+  /** counts from 1 */
+  n: number;
+  /** of the answer; 0 when there was none */
+  status: number;
+}
+
 export interface BalanceItem {
   available: number;
   currency: string;
@@ -276,6 +287,55 @@ export interface Decision {
   rules: string[];
   /** what is required, for example live_confirmation */
   what: string[];
+}
+
+export interface Delivery {
+  /** the last 20, the oldest first */
+  attempts: Attempt[];
+  created_at: string;
+  /** of a pending delivery: the next attempt, once the earlier events of the object are through */
+  due?: string;
+  /** the webhook-id header */
+  event: string;
+  id: string;
+  object: string;
+  /** counts the object's events */
+  seq: number;
+  state: "pending" | "succeeded" | "dead";
+  type: string;
+  updated_at: string;
+  webhook: string;
+}
+
+export interface DeliveryListInput {
+  /** next of the page before */
+  cursor?: string;
+  /** 50 if left out */
+  limit?: number;
+  state?: "pending" | "succeeded" | "dead";
+  /** webhook id */
+  webhook: string;
+}
+
+export interface DeliveryListOutput {
+  items: Delivery[];
+  /** cursor of the next page; empty on the last */
+  next: string;
+}
+
+export interface DeliveryReplayInput {
+  /** leave out what has succeeded */
+  dead_only?: boolean;
+  /** one delivery */
+  delivery?: string;
+  /** or all deliveries made since then */
+  since?: string;
+  /** webhook id */
+  webhook: string;
+}
+
+export interface DeliveryReplayOutput {
+  replayed: number;
 }
 
 export interface Endpoint {
@@ -747,6 +807,67 @@ export interface UserPutIn {
   verified_name?: string;
 }
 
+export interface WebhookCreateInput {
+  description?: string;
+  /** types such as payment.held, or payment.*; all if left out */
+  events?: string[];
+  /** https; http and private addresses in dev mode only */
+  url: string;
+}
+
+export interface WebhookEndpoint {
+  created_at: string;
+  description?: string;
+  disabled: boolean;
+  /** types such as payment.held, or payment.*; empty: all */
+  events: string[];
+  id: string;
+  /** until then the previous keys sign as well */
+  previous_until?: string;
+  /** for v1a signatures (Ed25519) */
+  public_key: string;
+  /** why it is disabled; gone: it answered 410 */
+  reason?: "gone" | "requested";
+  /** for v1 signatures; only in the answers of create and rotate */
+  secret?: string;
+  updated_at: string;
+  url: string;
+}
+
+export interface WebhookInput {
+  /** webhook id */
+  webhook: string;
+}
+
+export interface WebhookListOutput {
+  items: WebhookEndpoint[];
+}
+
+export interface WebhookRotateInput {
+  /** seconds for which the previous keys sign as well; a day if left out */
+  keep_s?: number;
+  /** webhook id */
+  webhook: string;
+}
+
+export interface WebhookTestInput {
+  /** webhook.test if left out */
+  type?: string;
+  /** webhook id */
+  webhook: string;
+}
+
+export interface WebhookUpdateInput {
+  description?: string;
+  /** false enables again, also after an answer of 410 */
+  disabled?: boolean;
+  /** for events from now on */
+  events?: string[];
+  url?: string;
+  /** webhook id */
+  webhook: string;
+}
+
 /** Every operation: what it takes and what it answers. */
 export interface Operations {
   "balances.get": { params: { user?: string; }; result: BalancesOutput };
@@ -774,6 +895,8 @@ export interface Operations {
   "conversations.get": { params: { conversation: string; }; result: Conversation };
   "conversations.list": { params: { cursor?: string; limit?: number; }; result: ConversationsOut };
   "conversations.update": { params: { conversation: string; title: string; }; result: Conversation };
+  "deliveries.list": { params: { cursor?: string; limit?: number; state?: "pending" | "succeeded" | "dead"; webhook: string; }; result: DeliveryListOutput };
+  "deliveries.replay": { params: { webhook: string; dead_only?: boolean; delivery?: string; since?: string; }; result: DeliveryReplayOutput };
   "entries.list": { params: { after?: number; before?: number; conversation: string; limit?: number; }; result: EntriesOut };
   "evidence.get": { params: { payment: string; }; result: Bundle };
   "members.add": { params: { conversation: string; user: string; }; result: Conversation };
@@ -807,4 +930,11 @@ export interface Operations {
   "users.get": { params: { user: string; }; result: User };
   "users.me": { params: Record<string, never>; result: User };
   "users.put": { params: { user: string; country?: string; name: string; restricted?: boolean; verified_name?: string; }; result: User };
+  "webhooks.create": { params: { description?: string; events?: string[]; url: string; }; result: WebhookEndpoint };
+  "webhooks.delete": { params: { webhook: string; }; result: None };
+  "webhooks.get": { params: { webhook: string; }; result: WebhookEndpoint };
+  "webhooks.list": { params: Record<string, never>; result: WebhookListOutput };
+  "webhooks.rotate": { params: { webhook: string; keep_s?: number; }; result: WebhookEndpoint };
+  "webhooks.test": { params: { webhook: string; type?: string; }; result: Delivery };
+  "webhooks.update": { params: { webhook: string; description?: string; disabled?: boolean; events?: string[]; url?: string; }; result: WebhookEndpoint };
 }
