@@ -24,7 +24,8 @@ func CheckLedger(ctx context.Context, cfg config.Config, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("the ledger is not right: %w", err)
 	}
-	_, err = fmt.Fprintf(w, "The ledger is right: %+v\n", report)
+	_, err = fmt.Fprintf(w, "The ledger is right: %d rows, %d postings, %d accounts, %d open holds; head %s\n",
+		report.Rows, report.Postings, report.Accounts, report.OpenHolds, report.Head)
 	return err
 }
 
