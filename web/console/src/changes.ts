@@ -1,5 +1,5 @@
 import { many, shortId, words } from "./format.ts";
-import type { Overview } from "./overview.ts";
+import { type Overview, problemKey } from "./overview.ts";
 
 const SPOKEN = 3;
 
@@ -27,7 +27,7 @@ function moved(noun: string, before: Stateful[], after: Stateful[]): string[] {
 }
 
 function newProblems(before: Overview, after: Overview): string[] {
-  const known = new Set(before.problems.map((p) => p.request_id));
-  const fresh = after.problems.filter((p) => !known.has(p.request_id)).length;
+  const known = new Set(before.problems.map(problemKey));
+  const fresh = after.problems.filter((p) => !known.has(problemKey(p))).length;
   return fresh ? [`${many(fresh, "new problem")}.`] : [];
 }

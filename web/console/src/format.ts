@@ -58,9 +58,9 @@ export function span(ms: number): string {
   return parts.format(words);
 }
 
-/** From `from` to `to` or, while that has not come, to `now`. */
-export function age(from: string, now: number, to?: string): string {
-  return span((to ? Date.parse(to) : now) - Date.parse(from));
+/** How long ago `from` was. */
+export function age(from: string, now: number): string {
+  return span(now - Date.parse(from));
 }
 
 const timeOfDay = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", second: "2-digit" });

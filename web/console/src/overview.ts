@@ -15,3 +15,8 @@ export type Node = NodeInfo;
 export type RecentProblem = ObsProblem;
 export type Socket = SocketInfo;
 export type { Payment };
+
+/** Tells problems apart: one request may meet several. */
+export function problemKey(p: RecentProblem): string {
+  return `${p.time} ${p.request_id}`;
+}

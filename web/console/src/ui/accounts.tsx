@@ -7,7 +7,7 @@ const columns: Column<Account>[] = [
   { title: "Account", kind: "id", text: (a) => a.id },
   { title: "Currency", text: (a) => a.currency },
   { title: "Posted", kind: "number", text: (a) => money(a.posted, a.currency) },
-  { title: "Reserved to leave", kind: "number", text: (a) => money(a.pending, a.currency) },
+  { title: "Reserved", kind: "number", text: (a) => money(a.pending, a.currency) },
 ];
 
 export function Accounts({ rows, filter }: { rows: Account[]; filter: string }) {

@@ -8,14 +8,14 @@ import { useFeed, useSpoken } from "./use_feed.ts";
 
 /** The door while there is no token that the node takes, else what the node is doing. */
 export function App() {
-  const [token, setToken] = useState(takeToken);
+  const [entry, setEntry] = useState(() => ({ token: takeToken() }));
   const [filter, setFilter] = useState("");
-  const feed = useFeed(token);
+  const feed = useFeed(entry);
   const spoken = useSpoken(feed?.overview);
   const refused = feed?.state.status === "refused" ? feed.state.why : undefined;
 
   useEffect(() => {
-    const newLink = () => location.hash.includes("token=") && setToken(takeToken());
+    const newLink = () => location.hash.includes("token=") && setEntry({ token: takeToken() });
     addEventListener("hashchange", newLink);
     return () => removeEventListener("hashchange", newLink);
   }, []);
@@ -23,10 +23,10 @@ export function App() {
     if (refused) dropToken();
   }, [refused]);
 
-  if (!token || refused) {
+  if (!entry.token || refused) {
     const enter = (typed: string) => {
       keepToken(typed);
-      setToken(typed);
+      setEntry({ token: typed });
     };
     return <Door refused={refused} enter={enter} />;
   }

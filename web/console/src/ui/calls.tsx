@@ -1,4 +1,4 @@
-import { age, words } from "../format.ts";
+import { age, span, words } from "../format.ts";
 import type { Call } from "../overview.ts";
 import type { Seen } from "./board.tsx";
 import { Chip, type Tone } from "./chip.tsx";
@@ -33,7 +33,7 @@ export function Calls({ rows, at, filter, setFilter }: Seen<Call> & { setFilter:
       text: (c) => c.payment ?? "none",
       cell: (c) => <PaymentLink id={c.payment} pick={setFilter} />,
     },
-    { title: "Age", kind: "number", text: (c) => age(c.created_at, at, c.ended_at) },
+    { title: "Age", kind: "number", text: (c) => age(c.created_at, at) },
   ];
   return (
     <List
@@ -58,8 +58,11 @@ function State(call: Call) {
   );
 }
 
+/** Why it ended and how long people talked. */
 function ending(call: Call): string {
-  return [call.reason, call.detail].flatMap((name) => (name ? [words(name)] : [])).join(", ");
+  const why = [call.reason, call.detail].flatMap((name) => (name ? [words(name)] : []));
+  if (call.duration_ms) why.push(span(call.duration_ms));
+  return why.join(", ");
 }
 
 /** The caller first, then everybody else with where they stand. */
@@ -77,6 +80,7 @@ function route(call: Call): string {
     .join(", ");
 }
 
+/** Leaves only what speaks of the payment. */
 function PaymentLink({ id, pick }: { id: string | undefined; pick: (text: string) => void }) {
   if (!id) return <span class="muted">none</span>;
   return (

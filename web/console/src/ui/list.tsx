@@ -25,7 +25,7 @@ interface Props<T> {
 /** A titled list of rows: a table where there is room, cards where there is not. */
 export function List<T>(props: Props<T>) {
   const { id, title, rows, columns, filter, empty, children } = props;
-  const narrow = useMedia("(max-width: 999px)");
+  const narrow = useMedia("(max-width: 1099px)");
   const shown = rows.filter((row) => matches(row, columns, filter));
   return (
     <section class="list" id={id} aria-labelledby={`${id}-title`} tabIndex={-1}>

@@ -27,7 +27,7 @@ export function Payments({ rows, at, filter }: Seen<Payment>) {
     { title: "Amount", kind: "number", text: (p) => `${amount(p)} ${p.currency}`, cell: Amount },
     { title: "Payer → payee", text: (p) => `${p.payer} → ${p.payee}` },
     { title: "Version", kind: "number", text: (p) => String(p.version) },
-    { title: "Confirmed by", text: confirmed },
+    { title: "Confirmed", text: confirmed },
     {
       title: "Updated",
       text: (p) => moment(p.updated_at, at),

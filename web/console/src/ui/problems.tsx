@@ -1,5 +1,5 @@
 import { moment } from "../format.ts";
-import type { RecentProblem } from "../overview.ts";
+import { problemKey, type RecentProblem } from "../overview.ts";
 import type { Seen } from "./board.tsx";
 import { Chip } from "./chip.tsx";
 import { type Column, List } from "./list.tsx";
@@ -30,7 +30,7 @@ export function Problems({ rows, at, filter }: Seen<RecentProblem>) {
       title="Recent problems"
       rows={rows}
       columns={columns}
-      rowKey={(p) => p.request_id}
+      rowKey={problemKey}
       empty="No problems since the node started."
       filter={filter}
     />

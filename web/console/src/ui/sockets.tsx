@@ -9,7 +9,7 @@ export function Sockets({ rows, at, filter }: Seen<Socket>) {
     { title: "User", text: (s) => s.user },
     { title: "Device", kind: "id", text: (s) => s.device },
     { title: "Address", text: (s) => s.addr },
-    { title: "Waiting to be sent", kind: "number", text: (s) => bytes(s.queued_bytes) },
+    { title: "Queued", kind: "number", text: (s) => bytes(s.queued_bytes) },
     { title: "Open for", kind: "number", text: (s) => age(s.since, at) },
   ];
   return (

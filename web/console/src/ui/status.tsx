@@ -1,6 +1,6 @@
 import { useEffect, useReducer } from "preact/hooks";
 import type { Feed, FeedState } from "../feed.ts";
-import { age, span } from "../format.ts";
+import { span } from "../format.ts";
 
 const chips: Record<FeedState["status"], { text: string; tone: string }> = {
   loading: { text: "Connecting…", tone: "" },
@@ -30,16 +30,15 @@ export function StatusBanner({ feed }: { feed: Feed }) {
         {waiting && state.why}
       </p>
       {waiting && (
-        <div class="stale">
+        <section class="stale" aria-label="Connection">
           <p>
-            <strong>{state.why}</strong>{" "}
-            {overview && `You see what was true ${age(new Date(at).toISOString(), now)} ago. `}
+            <strong>{state.why}</strong> {overview && `You see what was true ${span(now - at)} ago. `}
             {state.retryAt > now ? `Next try in ${span(state.retryAt - now + 999)}.` : "Trying now…"}
           </p>
           <button type="button" class="small-button" onClick={() => feed.now()}>
             Try now
           </button>
-        </div>
+        </section>
       )}
     </>
   );

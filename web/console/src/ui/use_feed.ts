@@ -3,17 +3,22 @@ import { changes } from "../changes.ts";
 import { Feed } from "../feed.ts";
 import type { Overview } from "../overview.ts";
 
+/** One try to come in; the same token may be tried twice. */
+export interface Entry {
+  token: string;
+}
+
 /** A feed with this token; the component renders again whenever it changes. */
-export function useFeed(token: string): Feed | undefined {
+export function useFeed(entry: Entry): Feed | undefined {
   const [feed, setFeed] = useState<Feed>();
   const [, again] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
-    if (!token) return setFeed(undefined);
-    const started = new Feed(token, () => again(undefined));
+    if (!entry.token) return setFeed(undefined);
+    const started = new Feed(entry.token, () => again(undefined));
     setFeed(started);
     started.start();
     return () => started.stop();
-  }, [token]);
+  }, [entry]);
   return feed;
 }
 
