@@ -38,6 +38,9 @@ func (p *parts) Overview(ctx context.Context) (api.Overview, error) {
 	if o.Payments, _, err = p.payments.List(ctx, payments.Actor{Server: true}, payments.Filter{Limit: shownMax}); err != nil {
 		return o, err
 	}
+	for i := range o.Payments {
+		o.Payments[i].Memo = "" // what people wrote is theirs
+	}
 	if o.Accounts, err = p.accounts(ctx); err != nil {
 		return o, err
 	}
