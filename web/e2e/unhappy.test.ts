@@ -95,6 +95,22 @@ describe("when it does not go smoothly", () => {
     await buyer.accessible("a payment under review");
   });
 
+  it("the caller's answer overtakes the answering device's own beginning: they hear each other all the same", async () => {
+    await seller.page.evaluate(() => {
+      const begin = RTCPeerConnection.prototype.setLocalDescription;
+      RTCPeerConnection.prototype.setLocalDescription = async function (
+        this: RTCPeerConnection,
+        description,
+      ) {
+        await new Promise((resolve) => setTimeout(resolve, 800));
+        return Reflect.apply(begin, this, [description]);
+      };
+      RTCPeerConnection.prototype.setLocalDescription = slow as typeof begin;
+    });
+    await talk();
+    await hangUp();
+  });
+
   it("the seller declines: the buyer reads a neutral sentence, and the money stays set aside", async () => {
     await card(buyer).getByRole("button", { name: "Call to confirm" }).click();
     await seller.button("Decline").click();

@@ -292,6 +292,13 @@ export class Call extends Emitter<CallEvents> {
   async #answerDirect(): Promise<void> {
     const direct = await this.#ensureDirect("B");
     const sdp = await direct.prepareOffer();
+    const begun = this.#takeCall(direct, sdp);
+    // The caller's answer may be here before this device has begun: it waits its turn.
+    this.#order = begun.catch(() => undefined);
+    await begun;
+  }
+
+  async #takeCall(direct: Direct, sdp: string): Promise<void> {
     const grant = await this.#host.request("calls.answer", { call: this.id, sdp });
     this.#iceServers = grant.ice_servers ?? this.#iceServers;
     await direct.begin(this.#iceServers);

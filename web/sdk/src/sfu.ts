@@ -29,7 +29,7 @@ const REJOIN_EVERY_MS = 3_000;
 export class Sfu extends Emitter<SfuEvents> {
   readonly #options: SfuOptions;
   #leg: Leg | undefined;
-  #slots: Slot[] = [];
+  #latest: Slot[] = [];
   #rejoins: ReturnType<typeof setInterval> | undefined;
   #joining = false;
   #closed = false;
@@ -64,11 +64,14 @@ export class Sfu extends Emitter<SfuEvents> {
       leg.on("state", (state) => this.#legState(leg, state));
       await leg.pc.setLocalDescription();
       const answer = await this.#options.join(leg.pc.localDescription?.sdp ?? "");
+      // Slots may change while the answer is being taken in: the newer ones count.
+      const before = this.#latest.map((slot) => ({ ...slot, mid: "" }));
+      this.#latest = answer.slots ?? [];
       await leg.setRemote("answer", answer.sdp);
       this.#leg?.close();
       this.#leg = leg;
       if (this.#closed) leg.close();
-      this.setSlots(answer.slots ?? [], true);
+      this.#show(before, this.#latest);
     } catch (error) {
       leg.close();
       throw error;
@@ -77,9 +80,13 @@ export class Sfu extends Emitter<SfuEvents> {
     }
   }
 
-  setSlots(slots: Slot[], fresh = false): void {
-    const before = fresh ? [] : this.#slots;
-    this.#slots = slots;
+  setSlots(slots: Slot[]): void {
+    const before = this.#latest;
+    this.#latest = slots;
+    if (!this.#joining) this.#show(before, slots);
+  }
+
+  #show(before: Slot[], slots: Slot[]): void {
     for (const { user } of before) {
       if (user && !slots.some((s) => s.user === user)) this.emit("left", user);
     }
