@@ -98,10 +98,7 @@ describe("when it does not go smoothly", () => {
   it("the caller's answer overtakes the answering device's own beginning: they hear each other all the same", async () => {
     await seller.page.evaluate(() => {
       const begin = RTCPeerConnection.prototype.setLocalDescription;
-      RTCPeerConnection.prototype.setLocalDescription = async function (
-        this: RTCPeerConnection,
-        description,
-      ) {
+      const slow = async function (this: RTCPeerConnection, description?: RTCSessionDescriptionInit) {
         await new Promise((resolve) => setTimeout(resolve, 800));
         return Reflect.apply(begin, this, [description]);
       };
