@@ -89,6 +89,7 @@ describe("when it does not go smoothly", () => {
       await person.call().waitFor({ state: "detached" });
       await person.page.locator(".notice-bad", { hasText: "Do not continue on this line" }).waitFor();
       await card(person).getByText("Under review", { exact: true }).waitFor();
+      await person.page.locator(".call-card", { hasText: "words differed" }).waitFor();
     }
     expect((await current()).state).toBe("review");
     await buyer.screenshot("30-differ-phone");
@@ -120,7 +121,11 @@ describe("when it does not go smoothly", () => {
     await talk();
     await compare();
     await confirm(buyer);
-    await seller.rest("POST", `/v1/payments/${payment.id}/edit`, { version: payment.version, amount: 3_500 });
+    await card(seller).getByRole("button", { name: "Change" }).click();
+    await seller.page.getByLabel("Amount in EUR").fill("35");
+    await seller.screenshot("33-change-phone");
+    await seller.accessible("changing the amount");
+    await seller.button("Change to €35.00").click();
     await buyer.button("Confirm €35.00 with passkey").waitFor();
     expect(await current()).toMatchObject({ state: "held", amount: 3_500, version: payment.version + 1 });
     await confirm(buyer);

@@ -37,6 +37,7 @@ export interface Sending {
 export type Dialog =
   | { kind: "request"; conversation: string }
   | { kind: "sheet"; payment: string }
+  | { kind: "edit"; payment: string }
   | { kind: "receipt"; payment: string }
   | { kind: "passkey"; resolve: (made: boolean) => void }
   | { kind: "invite"; call: Call }
@@ -124,6 +125,11 @@ export class Store {
       if (member?.name) return member.name;
     }
     return user;
+  }
+
+  /** A person's name, also one's own. */
+  fullName(user: string): string {
+    return user === this.parley.user ? this.me?.verified_name || this.me?.name || user : this.name(user);
   }
 
   title(conversation: Conversation): string {

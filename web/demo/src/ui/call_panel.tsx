@@ -22,7 +22,7 @@ export function CallPanel({ call, away = false }: { call: Call; away?: boolean }
   const { phase, record } = call;
   useEffect(() => panel.current?.focus(), []);
   useEffect(() => (phase === "outgoing" ? ring("outgoing") : undefined), [phase]);
-  const names = call.others.map((user) => store.name(user)).join(", ");
+  const names = callTitle(store, call);
   return (
     <section
       ref={panel}
@@ -41,6 +41,13 @@ export function CallPanel({ call, away = false }: { call: Call; away?: boolean }
       <Controls store={store} call={call} away={away} />
     </section>
   );
+}
+
+/** A group by its name, people by theirs. */
+function callTitle(store: Store, call: Call): string {
+  const home = store.threads.get(call.record.conversation ?? "")?.conversation;
+  if (call.record.kind === "group" && home?.title) return home.title;
+  return call.others.map((user) => store.name(user)).join(", ");
 }
 
 function CallHead({ store, call, names }: { store: Store; call: Call; names: string }) {
@@ -98,7 +105,7 @@ function People({ store, call }: { store: Store; call: Call }) {
         const speaks = call.speakers.includes(user);
         return (
           <li key={user} class={`person person-${state} ${speaks ? "is-speaking" : ""}`} data-user={user}>
-            <Avatar user={user} name={store.name(user)} size="s" />
+            <Avatar user={user} name={store.fullName(user)} size="s" />
             <span>{store.name(user)}</span>
             {muted && <Icon name="micOff" size={14} />}
             <span class="person-state">{speaks ? "speaking" : muted ? "muted" : legText[state]}</span>

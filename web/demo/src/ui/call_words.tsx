@@ -28,9 +28,7 @@ export function CallWords({ call }: { call: Call }) {
     <div class={`words ${matched ? "words-matched" : ""}`}>
       <p class="unseen" role="status">{`The words are: ${spoken}`}</p>
       <p class="words-hint">
-        {matched
-          ? "You both saw the same words. Nobody is in between."
-          : "Read these to each other. Are they the same?"}
+        {matched ? "Same words. Nobody is in between." : "Read these to each other. Are they the same?"}
       </p>
       <p class="words-large" aria-hidden="true" data-testid="words">
         <span>{words.words[0]}</span> <span>{words.words[1]}</span>

@@ -1,4 +1,5 @@
 import { useStore } from "./context.ts";
+import { EditDialog } from "./edit_dialog.tsx";
 import { GroupDialog } from "./group_dialog.tsx";
 import { InviteDialog } from "./invite_dialog.tsx";
 import { PasskeyDialog } from "./passkey_dialog.tsx";
@@ -16,6 +17,8 @@ export function Dialogs() {
       return <RequestDialog conversation={dialog.conversation} onClose={close} />;
     case "sheet":
       return <PaySheet key={dialog.payment} payment={dialog.payment} onClose={close} />;
+    case "edit":
+      return <EditDialog key={dialog.payment} payment={dialog.payment} onClose={close} />;
     case "receipt":
       return <ReceiptDialog payment={dialog.payment} onClose={close} />;
     case "passkey":

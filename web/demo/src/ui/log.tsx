@@ -211,6 +211,7 @@ function CallCard({ store, call, running = false }: { store: Store; call: CallRe
         <span class="muted numbers">
           {clock(call.created_at)}
           {call.verified === "words_match" && " · words compared"}
+          {call.verified === "words_differ" && " · words differed"}
         </span>
       </span>
       {again && (

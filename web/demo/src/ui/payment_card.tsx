@@ -83,6 +83,15 @@ function Actions({ store, payment }: { store: Store; payment: Payment }) {
           Details
         </button>
       )}
+      {!paying && ["requested", "held", "confirming"].includes(state) && (
+        <button
+          type="button"
+          class="button"
+          onClick={() => store.open({ kind: "edit", payment: payment.id })}
+        >
+          Change
+        </button>
+      )}
       {!paying && ["requested", "held"].includes(state) && (
         <button type="button" class="button" onClick={() => void withdraw(store, payment)}>
           Withdraw
