@@ -1,8 +1,8 @@
-import type { AudioSink } from "./audio.ts";
+import type { CallHost } from "./call_host.ts";
 import { Direct } from "./direct.ts";
-import type { Method, Params, Result } from "./door.ts";
 import { Emitter } from "./emitter.ts";
 import { localProblem } from "./errors.ts";
+import { HEALTH_MS, Health } from "./health.ts";
 import type { LegState } from "./leg.ts";
 import { Sfu } from "./sfu.ts";
 import type { CallGrant, CallRecord, EndReason, IceServer, Route, SignalKind, Slot } from "./types.ts";
@@ -20,25 +20,6 @@ export interface CallEvents {
   ended: Call;
 }
 
-/** What a call needs of the client around it. */
-export interface CallHost {
-  readonly user: string;
-  readonly device: string;
-  /** A request that is answered now or fails. */
-  request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>>;
-  /** A write that is sent again until answered, in the call's order. */
-  deliver<M extends Method>(call: string, method: M, params: Params<M>): Promise<Result<M>>;
-  microphone(): Promise<MediaStreamTrack>;
-  certificate(): Promise<RTCCertificate>;
-  audio: AudioSink | undefined;
-  keys: {
-    load(call: string): VerifiedKeys | undefined;
-    save(call: string, keys: VerifiedKeys | undefined): void;
-  };
-}
-
-const REPORT_MS = 2_000;
-const HEALTH_MS = 500;
 const LEVEL_MS = 250;
 const SPEAKING = 0.02;
 /** The direct path stays open this long while the hub's path has not brought a voice yet. */
@@ -57,7 +38,6 @@ export class Call extends Emitter<CallEvents> {
   #answered = false;
   #over = false;
   #muted = false;
-  #reported = { at: 0, alive: false };
   #route: Route | undefined;
   #words: Words | undefined;
   #transcript: string | undefined;
@@ -447,24 +427,17 @@ export class Call extends Emitter<CallEvents> {
 
   #watchMedia(): void {
     if (this.#timers.length > 0) return;
-    this.#timers.push(setInterval(() => void this.#reportMedia(), HEALTH_MS));
+    const health = new Health(
+      () => this.#sfu ?? this.#direct,
+      (report) => this.#host.request("calls.report", { call: this.id, ...report }),
+    );
+    this.#timers.push(setInterval(() => void health.look(), HEALTH_MS));
     this.#timers.push(
       setInterval(() => {
         if (!this.#direct || this.#sfu) return;
         this.setSpeakers(this.#direct.level() > SPEAKING ? this.others.slice(0, 1) : []);
       }, LEVEL_MS),
     );
-  }
-
-  /** Says every two seconds whether the other side is heard, and at once when that changes. */
-  async #reportMedia(): Promise<void> {
-    const leg = this.#sfu ?? this.#direct;
-    if (!leg || leg.state === "connecting") return;
-    const report = await leg.report().catch(() => ({ alive: false }));
-    const due = Date.now() - this.#reported.at >= REPORT_MS || report.alive !== this.#reported.alive;
-    if (this.#over || !due) return;
-    this.#reported = { at: Date.now(), alive: report.alive };
-    await this.#host.request("calls.report", { call: this.id, ...report }).catch(() => undefined);
   }
 
   #send(kind: SignalKind, data: object): void {

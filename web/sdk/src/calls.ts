@@ -1,5 +1,6 @@
 import { newId } from "./bytes.ts";
-import { Call, type CallHost } from "./call.ts";
+import { Call } from "./call.ts";
+import type { CallHost } from "./call_host.ts";
 import { Emitter } from "./emitter.ts";
 import type { CallGrant, CallRecord, EventData, Page, WireEvent } from "./types.ts";
 

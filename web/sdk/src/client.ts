@@ -1,7 +1,7 @@
 import { AudioSink } from "./audio.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import { newId } from "./bytes.ts";
-import type { CallHost } from "./call.ts";
+import type { CallHost } from "./call_host.ts";
 import { Calls } from "./calls.ts";
 import { deviceCertificate } from "./certificate.ts";
 import { Connection, type ConnectionState, type TokenSource, tokenClaims } from "./connection.ts";
