@@ -279,7 +279,7 @@ func TestRED_ReachesWhoTookItAndIsUnwrappedForOthers(t *testing.T) {
 	bob.enter(t, s, room, offer)
 	bob.await(t)
 	plain, offer := newClient(t, "plain", 2)
-	offer = strings.NewReplacer("SAVPF 111 63", "SAVPF 111", "a=rtpmap:63 red/48000/2\r\n", "", "a=fmtp:63 111/111\r\n", "").Replace(offer)
+	offer = strings.NewReplacer("SAVPF 111 63", "SAVPF 111", "SAVPF 63 111", "SAVPF 111", "a=rtpmap:63 red/48000/2\r\n", "", "a=fmtp:63 111/111\r\n", "").Replace(offer)
 	plain.enter(t, s, room, offer)
 	plain.await(t)
 	primary := []byte("bob 7")
