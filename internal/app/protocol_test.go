@@ -4,12 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
+
+	"parley/wire"
 )
 
 // TestProtocol_ExamplesHold plays the examples of docs/protocol.md over plain
@@ -35,9 +39,10 @@ func TestProtocol_ExamplesHold(t *testing.T) {
 
 // protocolPlay is an example under way.
 type protocolPlay struct {
-	t       *testing.T
-	vars    map[string]any // $name to value
-	sockets map[string]*plainSocket
+	t        *testing.T
+	vars     map[string]any // $name to value
+	sockets  map[string]*plainSocket
+	answered any // on REST, last
 }
 
 // plainSocket is a WebSocket and what came over it unread.
@@ -50,6 +55,10 @@ func (p *protocolPlay) line(n *node, line string) {
 	p.t.Helper()
 	who, rest, _ := strings.Cut(line, " ")
 	arrow, frame, _ := strings.Cut(rest, " ")
+	if who == "server" {
+		p.server(n, arrow, frame)
+		return
+	}
 	s := p.sockets[who]
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
@@ -63,10 +72,7 @@ func (p *protocolPlay) line(n *node, line string) {
 		p.sockets[who] = s
 	}
 	if arrow == "->" {
-		for name, value := range p.vars {
-			frame = strings.ReplaceAll(frame, `"`+name+`"`, string(raw(p.t, value)))
-		}
-		if err := s.ws.Write(ctx, websocket.MessageText, []byte(frame)); err != nil {
+		if err := s.ws.Write(ctx, websocket.MessageText, []byte(p.fill(frame))); err != nil {
 			p.t.Fatalf("%s: %v", line, err)
 		}
 		return
@@ -76,6 +82,46 @@ func (p *protocolPlay) line(n *node, line string) {
 		p.t.Fatalf("%s: %v", line, err)
 	}
 	p.receive(ctx, s, line, want)
+}
+
+// fill puts the remembered values in.
+func (p *protocolPlay) fill(frame string) string {
+	for name, value := range p.vars {
+		frame = strings.ReplaceAll(frame, `"`+name+`"`, string(raw(p.t, value)))
+	}
+	return frame
+}
+
+// server plays a line of the backend: METHOD path body, or what it must answer.
+func (p *protocolPlay) server(n *node, arrow, text string) {
+	p.t.Helper()
+	if arrow == "->" {
+		method, rest, _ := strings.Cut(text, " ")
+		path, body, _ := strings.Cut(rest, " ")
+		req, err := http.NewRequestWithContext(p.t.Context(), method, n.info.URL+path, strings.NewReader(p.fill(body)))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+n.info.Keys.Secret)
+		req.Header.Set("Idempotency-Key", wire.NewID[string]("k_", time.Now()))
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }() // read below
+		if err := json.NewDecoder(res.Body).Decode(&p.answered); err != nil {
+			p.t.Fatal(err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		return
+	}
+	var want any
+	if err := json.Unmarshal([]byte(text), &want); err != nil {
+		p.t.Fatalf("%s: %v", text, err)
+	}
+	if why := p.fits(want, p.answered, "", p.vars); why != "" {
+		p.t.Fatalf("the server's answer %v: %s", p.answered, why)
+	}
 }
 
 // receive reads until a message fits want; others stay for later lines.
@@ -125,6 +171,17 @@ func (p *protocolPlay) fits(want, got any, at string, vars map[string]any) strin
 				return fmt.Sprintf("%s.%s is missing", at, key)
 			}
 			if why := p.fits(inner, value, at+"."+key, vars); why != "" {
+				return why
+			}
+		}
+		return ""
+	case []any:
+		g, ok := got.([]any)
+		if !ok || len(g) != len(w) {
+			return fmt.Sprintf("%s is %v", at, got)
+		}
+		for i := range w {
+			if why := p.fits(w[i], g[i], fmt.Sprintf("%s[%d]", at, i), vars); why != "" {
 				return why
 			}
 		}
