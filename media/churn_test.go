@@ -17,6 +17,7 @@ func TestChurn_FiftyJoinsAndLeavesLeaveNothing(t *testing.T) {
 	s := served(t, media.Config{}, media.Deps{})
 	stays := join(t, s, "stays", 12)
 	defer stays.talk(t, 5*time.Millisecond)()
+	waitUntil(t, "the talker is heard, with all that reads it", func() bool { return s.Rooms()[0].Participants[0].PacketsIn > 0 })
 	before := runtime.NumGoroutine()
 	var crowd sync.WaitGroup
 	for lane := range 5 {
