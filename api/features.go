@@ -6,6 +6,7 @@ import (
 	"parley/chat"
 	"parley/hub/presence"
 	"parley/identity"
+	"parley/internal/clock"
 	"parley/payments"
 	"parley/signaling"
 	"parley/webhook"
@@ -19,6 +20,8 @@ type Features struct {
 	Payments *payments.Service
 	Identity *identity.Service
 	Webhooks *webhook.Service
+	// Clock is nil where time cannot be moved.
+	Clock    *clock.Shifted
 	Operator Operator
 }
 
@@ -26,7 +29,7 @@ type Features struct {
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator),
+		paymentOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
 	)
 }
 

@@ -16,6 +16,7 @@ var problemDocs = map[string]string{
 	"timeout":                 "The operation took longer than it may. Retry with the same idempotency key or client id.",
 	"cancelled":               "The request was given up before it finished.",
 	"internal":                "Something went wrong on our side. The log has the details under the request id.",
+	"clock_fixed":             "Only a node in dev mode has a clock that can be moved.",
 	"rate_limited":            "Too many requests. Wait for retry_after seconds.",
 	"idempotency_key_missing": "Writes that move money need an Idempotency-Key header (or idempotency_key parameter on the socket): make it once per intended effect, store it before sending, repeat it on retries.",
 

@@ -23,6 +23,7 @@ import (
 	"parley/hub/presence"
 	"parley/identity"
 	"parley/internal/auth"
+	"parley/internal/clock"
 	"parley/internal/config"
 	"parley/internal/obs"
 	"parley/internal/sqldb"
@@ -317,9 +318,13 @@ func (p *parts) buildIdentity(n *Node) (err error) {
 }
 
 func (p *parts) buildTable(n *Node) (err error) {
+	var movable *clock.Shifted
+	if n.opts.Dev {
+		movable, _ = n.clock.(*clock.Shifted) // nil when it is another
+	}
 	p.table, err = newTable(api.Config{
 		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(),
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Identity: p.identity, Webhooks: p.webhooks, Operator: p})
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Clock: movable})
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table}
 	return err
 }
