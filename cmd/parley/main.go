@@ -37,6 +37,7 @@ type commands struct {
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, TURN, TLS, clock and database: one line each, with a fix."`
 	Ledger  ledgerCommand  `cmd:"" help:"Look after the ledger."`
 	Load    loadCommand    `cmd:"" help:"Drive a node and measure it."`
+	Act     actCommand     `cmd:"" help:"Play a counterparty on a dev node."`
 	Clock   clockCommand   `cmd:"" help:"Move the time of a dev node."`
 	Listen  listenCommand  `cmd:"" help:"Forward a node's events to a backend on this machine, and print them."`
 	Trigger triggerCommand `cmd:"" help:"Send a test event to every webhook of a node."`

@@ -54,10 +54,11 @@ var allowed = map[string][]string{
 	"parley/api":                        {"leaves", "parley/chat", "parley/signaling", "parley/identity", "parley/payments", "parley/payments/ledger", "parley/hub/presence", "parley/webhook"},
 	"parley/client":                     {"leaves", "parley/identity/authenticatortest"},
 	"parley/internal/load":              {"leaves", "parley/client"},
+	"parley/internal/act":               {"leaves", "parley/client", "parley/identity/authenticatortest"},
 	"parley/web":                        nil,
 	"parley/internal/archtest":          nil,
 	"parley/internal/app":               {"*"},
-	"parley/cmd/parley":                 {"leaves", "parley/internal/app", "parley/internal/config", "parley/internal/load", "parley/client"},
+	"parley/cmd/parley":                 {"leaves", "parley/internal/app", "parley/internal/config", "parley/internal/load", "parley/internal/act", "parley/client"},
 }
 
 var leaves = []string{"parley/wire", "parley/internal/clock", "parley/internal/sqldb", "parley/internal/obs"}
