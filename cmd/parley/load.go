@@ -15,35 +15,49 @@ import (
 
 // loadCommand drives a node and prints what it can do.
 type loadCommand struct {
-	Chat loadChatCommand `cmd:"" help:"Stored messages between pairs of sockets, timed from send to receipt."`
-	Call loadCallCommand `cmd:"" help:"Calls between two people, timed from the answer to the first voice packet both ways."`
+	Idle   loadIdleCommand   `cmd:"" help:"Sockets that do nothing: what a connect costs, and how much memory each keeps."`
+	Fanout loadFanoutCommand `cmd:"" help:"Messages to many sockets, timed to each delivery."`
+	Signal loadSignalCommand `cmd:"" help:"Signals, which are not stored, between pairs of sockets, timed from send to receipt."`
+	Chat   loadChatCommand   `cmd:"" help:"Stored messages between pairs of sockets, timed from send to receipt."`
+	Storm  loadStormCommand  `cmd:"" help:"All sockets cut at once come back at once, timed from the cut to the open session."`
+	Call   loadCallCommand   `cmd:"" help:"Calls between two people, timed from the answer to the first voice packet both ways."`
+	Worker loadWorkerCommand `cmd:"" hidden:"" help:"Hold sockets for a load command of this binary."`
 }
 
 // targetFlags choose the node: one that the command starts, or a running dev node.
 type targetFlags struct {
-	URL  string `help:"Node to drive instead of one that the command starts; it must believe the dev secret."`
-	PID  int    `help:"Process of that node, to measure its processor time."`
-	JSON bool   `help:"Print one JSON line." name:"json"`
+	URL  string   `help:"Node to drive instead of one that the command starts; it must believe the dev secret."`
+	Key  string   `help:"Server key of that node, to have it collect garbage before memory is read."`
+	PID  int      `help:"Process of that node, to measure its processor time and memory."`
+	Set  []string `help:"Configuration of the node that the command starts." placeholder:"KEY=VALUE" sep:"none"`
+	JSON bool     `help:"Print one JSON line." name:"json"`
 }
 
 // node returns the target and what ends it.
 func (f targetFlags) node(ctx context.Context, p *program) (t load.Target, stop func(), err error) {
 	if f.URL != "" {
 		t = load.Target{URL: f.URL, SocketURL: "ws" + f.URL[len("http"):] + "/v1/socket", PID: f.PID}
+		t.Keys.Secret = f.Key
 		stop = func() {}
 	} else {
 		binary, err := os.Executable()
 		if err != nil {
 			return t, nil, err
 		}
-		if t, stop, err = load.Spawn(ctx, binary, p.Stderr, "hub.rate=1000000", "hub.burst=1000000"); err != nil {
+		if t, stop, err = load.Spawn(ctx, binary, p.Stderr, append(spawnSettings, f.Set...)...); err != nil {
 			return t, nil, err
 		}
 	}
-	t.Mint = func(user wire.UserID) (string, error) {
-		return app.MintToken(config.Config{}, true, string(user), "", time.Hour.String())
-	}
+	t.Mint = devToken
 	return t, stop, nil
+}
+
+// spawnSettings lift the limits that keep one client from doing what a load does.
+var spawnSettings = []string{"hub.rate=1000000", "hub.burst=1000000", "hub.max_per_user=-1"}
+
+// devToken signs a user in with the dev secret.
+func devToken(user wire.UserID) (string, error) {
+	return app.MintToken(config.Config{}, true, string(user), "", time.Hour.String())
 }
 
 // run drives the node with bench and prints its result.
@@ -60,9 +74,73 @@ func (f targetFlags) run(ctx context.Context, p *program, bench func(context.Con
 	if f.JSON {
 		return json.NewEncoder(p.Stdout).Encode(r)
 	}
-	_, err = fmt.Fprintf(p.Stdout, "%s: %d units, %.0f/s, server CPU %.0f us per unit, p50 %.2f ms, p99 %.2f ms; lost %d, doubled %d, reordered %d, errors %d\n",
-		r.Bench, r.Units, r.UnitsPerS, r.ServerCPUUsPerUnit, r.P50MS, r.P99MS, r.Lost, r.Doubled, r.Reordered, r.Errors)
+	_, err = fmt.Fprintln(p.Stdout, r)
 	return err
+}
+
+type loadIdleCommand struct {
+	targetFlags
+	Conns   int     `help:"Sockets." default:"1000"`
+	Seconds float64 `help:"How long to hold them." default:"5"`
+}
+
+// Run implements the command.
+func (c loadIdleCommand) Run(ctx context.Context, p *program) error {
+	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+		return load.Idle(ctx, t, load.IdleConfig{Conns: c.Conns, Seconds: c.Seconds})
+	})
+}
+
+type loadStormCommand struct {
+	targetFlags
+	Conns   int     `help:"Sockets." default:"1000"`
+	Spread  int     `help:"Jitter of the clients in ms." default:"1000"`
+	Seconds float64 `help:"Bound of the whole run." default:"90"`
+}
+
+// Run implements the command.
+func (c loadStormCommand) Run(ctx context.Context, p *program) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds*float64(time.Second)))
+	defer cancel()
+	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+		return load.Storm(ctx, t, load.StormConfig{Conns: c.Conns, SpreadMS: c.Spread})
+	})
+}
+
+type loadFanoutCommand struct {
+	targetFlags
+	Subs     int     `help:"Sockets that receive." default:"100"`
+	Size     int     `help:"Bytes of a message's text." default:"256"`
+	Inflight int     `help:"Messages under way at once." default:"1"`
+	Seconds  float64 `help:"How long to send." default:"5"`
+}
+
+// Run implements the command.
+func (c loadFanoutCommand) Run(ctx context.Context, p *program) error {
+	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+		return load.Fanout(ctx, t, load.FanoutConfig{Subs: c.Subs, Size: c.Size, Inflight: c.Inflight, Seconds: c.Seconds})
+	})
+}
+
+type loadSignalCommand struct {
+	targetFlags
+	Conns   int     `help:"Sockets; they talk in pairs." default:"2"`
+	Rate    float64 `help:"Signals a second of each pair; 0 sends the next when the last has arrived."`
+	Seconds float64 `help:"How long to send." default:"5"`
+}
+
+// Run implements the command.
+func (c loadSignalCommand) Run(ctx context.Context, p *program) error {
+	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+		return load.Signal(ctx, t, load.SignalConfig{Conns: c.Conns, Rate: c.Rate, Seconds: c.Seconds})
+	})
+}
+
+type loadWorkerCommand struct{}
+
+// Run implements the command.
+func (loadWorkerCommand) Run(ctx context.Context, p *program) error {
+	return load.Worker(ctx, os.Stdin, p.Stdout, devToken)
 }
 
 type loadChatCommand struct {

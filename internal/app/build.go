@@ -122,6 +122,7 @@ func (p *parts) buildSockets(n *Node) error {
 	cfg := n.opts.Config
 	p.hub = hub.New(hub.Config{
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
+		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
 		Observers: []hub.Observer{p.sessions}, Grace: p.sessions, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
@@ -395,6 +396,7 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 	mux.Handle("GET /metrics", obs.MetricsHandler(p.registry))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }) // the prober may have gone
 	mux.HandleFunc("GET /readyz", p.ready)
+	mux.Handle("/debug/", p.debugHandler())
 	pages := web.Handler()
 	for _, path := range []string{"/demo/", "/console/", "/sdk/"} {
 		mux.Handle("GET "+path, pages)

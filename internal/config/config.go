@@ -43,10 +43,13 @@ type Auth struct {
 
 // Hub bounds the sockets.
 type Hub struct {
-	Heartbeat time.Duration `yaml:"heartbeat" doc:"how often the server sends a heartbeat with the heads that moved"`
-	Rate      int           `yaml:"rate" doc:"requests a second that one session may send on average; more get rate_limited"`
-	Burst     int           `yaml:"burst" doc:"requests that one session may send at once"`
-	DrainTime time.Duration `yaml:"drain_time" doc:"how long a stopping node takes to close its sockets, spread evenly"`
+	Heartbeat  time.Duration `yaml:"heartbeat" doc:"how often the server sends a heartbeat with the heads that moved"`
+	Rate       int           `yaml:"rate" doc:"requests a second that one session may send on average; more get rate_limited"`
+	Burst      int           `yaml:"burst" doc:"requests that one session may send at once"`
+	MaxSockets int           `yaml:"max_sockets" doc:"most sockets of this node; more are sent away with 503; negative: no limit"`
+	MaxPerAddr int           `yaml:"max_per_addr" doc:"most sockets of one IPv4 address or IPv6 /64; negative: no limit"`
+	MaxPerUser int           `yaml:"max_per_user" doc:"most sessions of one user on this node; negative: no limit"`
+	DrainTime  time.Duration `yaml:"drain_time" doc:"how long a stopping node takes to close its sockets, spread evenly"`
 }
 
 // Payments sets the money rules.
@@ -104,7 +107,7 @@ func Default() Config {
 	return Config{
 		HTTP:     HTTP{Listen: "127.0.0.1:8080"},
 		Database: Database{URL: "parley.db"},
-		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, DrainTime: 5 * time.Second},
+		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},
 		Payments: Payments{HoldTime: 7 * 24 * time.Hour, ConfirmTime: 2 * time.Minute},
 		Passkeys: Passkeys{RPName: "Parley"},
 		TURN:     TURN{Enabled: true, UDP: "127.0.0.1:3478", TCP: "127.0.0.1:3478", RelayIP: "127.0.0.1", PortMin: 49152, PortMax: 65535},

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"parley/client"
 	"parley/wire"
 )
 
@@ -32,12 +33,23 @@ type Result struct {
 	ServerCPUUsPerUnit float64 `json:"server_cpu_us_per_unit,omitempty"`
 	P50MS              float64 `json:"p50_ms,omitempty"`
 	P99MS              float64 `json:"p99_ms,omitempty"`
+	MaxMS              float64 `json:"max_ms,omitempty"`
 	RSSBytesPerConn    int64   `json:"rss_bytes_per_conn,omitempty"`
 	ConnectCPUUs       float64 `json:"connect_cpu_us,omitempty"`
 	Lost               int64   `json:"lost"`
 	Doubled            int64   `json:"doubled"`
 	Reordered          int64   `json:"reordered"`
 	Errors             int64   `json:"errors"`
+}
+
+// String writes the result for people.
+func (r Result) String() string {
+	s := fmt.Sprintf("%s: %d units, %.0f/s, server CPU %.2f us per unit, p50 %.2f ms, p99 %.2f ms, most %.0f ms",
+		r.Bench, r.Units, r.UnitsPerS, max(r.ServerCPUUsPerUnit, r.ConnectCPUUs), r.P50MS, r.P99MS, r.MaxMS)
+	if r.RSSBytesPerConn > 0 {
+		s += fmt.Sprintf(", %d bytes resident per socket", r.RSSBytesPerConn)
+	}
+	return s + fmt.Sprintf("; lost %d, doubled %d, reordered %d, errors %d", r.Lost, r.Doubled, r.Reordered, r.Errors)
 }
 
 // Target is the node under load.
@@ -51,6 +63,15 @@ type Target struct {
 	} `json:"keys"`
 	// Mint makes a token for a user; a spawned node's dev secret signs it.
 	Mint func(user wire.UserID) (string, error) `json:"-"`
+}
+
+// open connects a user's only device with the SDK.
+func open(ctx context.Context, t Target, user wire.UserID, on func(wire.Event)) (*client.Conn, error) {
+	token, err := t.Mint(user)
+	if err != nil {
+		return nil, err
+	}
+	return client.Dial(ctx, client.Options{SocketURL: t.SocketURL, Token: token, Device: "dev_load", OnEvent: on})
 }
 
 // Spawn starts the binary as a dev node of its own process group and waits until

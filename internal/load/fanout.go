@@ -1,0 +1,261 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/wire"
+)
+
+// FanoutConfig of a Fanout run.
+type FanoutConfig struct {
+	// Subs is the number of sockets that receive. 0 means 100.
+	Subs int
+	// Size is the length of a message's text, in bytes. 0 means 256.
+	Size int
+	// Inflight is how many messages are under way at once. 0 means 1.
+	Inflight int
+	// Seconds is how long messages are sent. 0 means 5.
+	Seconds float64
+}
+
+// channel is what carries messages from a few publishers to many subscribers.
+type channel interface {
+	// user says whose socket subscriber i is.
+	user(i int) wire.UserID
+	// join prepares the channel once all sockets are open.
+	join(publishers, subscribers []*socket) error
+	// publish has publisher s send text, which begins with its number.
+	publish(s *socket, text string) error
+}
+
+// Fanout sends messages to many sockets; a unit is a delivery to one of them,
+// timed from before the message is sent.
+func Fanout(ctx context.Context, t Target, cfg FanoutConfig) (Result, error) {
+	if cfg.Subs <= 0 {
+		cfg.Subs = 100
+	}
+	if cfg.Size <= 0 {
+		cfg.Size = 256
+	}
+	if cfg.Inflight <= 0 {
+		cfg.Inflight = 1
+	}
+	if cfg.Seconds <= 0 {
+		cfg.Seconds = 5
+	}
+	f := &fanout{cfg: cfg, on: newGroupChannel(cfg.Subs), rounds: map[int64]*round{}}
+	defer f.close()
+	result := Result{Bench: "fanout"}
+	if err := f.connect(ctx, t); err != nil {
+		return result, err
+	}
+	m := newMeter(t.PID)
+	f.run(ctx)
+	f.counts.into(&result)
+	m.finish(&result)
+	return result, nil
+}
+
+// fanout is one run.
+type fanout struct {
+	cfg         FanoutConfig
+	on          channel
+	publishers  []*socket
+	subscribers []*socket
+	readers     sync.WaitGroup
+	counts      tally
+	numbers     atomic.Int64
+
+	mu     sync.RWMutex // guards rounds
+	rounds map[int64]*round
+}
+
+// round is one message on its way to all subscribers.
+type round struct {
+	begun time.Time
+	left  atomic.Int64
+	done  chan struct{}
+}
+
+// connect opens the sockets and joins them.
+func (f *fanout) connect(ctx context.Context, t Target) error {
+	total := f.cfg.Subs + f.cfg.Inflight
+	all := make([]*socket, total)
+	errs := make([]error, total)
+	places := make(chan struct{}, 16)
+	var wg sync.WaitGroup
+	for i := range all {
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			user := wire.UserID(fmt.Sprintf("load-publisher-%d", i-f.cfg.Subs))
+			if i < f.cfg.Subs {
+				user = f.on.user(i)
+			}
+			all[i], errs[i] = dialAs(ctx, t, i, user)
+		})
+	}
+	wg.Wait()
+	for _, s := range all {
+		if s != nil {
+			f.subscribers = append(f.subscribers, s)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	f.subscribers, f.publishers = all[:f.cfg.Subs], all[f.cfg.Subs:]
+	if err := f.on.join(f.publishers, f.subscribers); err != nil {
+		return err
+	}
+	for _, s := range f.subscribers {
+		last := make(map[string]int64, f.cfg.Inflight) // by publisher
+		f.readers.Go(func() { _ = s.serve(func(_ *socket, m []byte) { f.take(last, m) }) })
+	}
+	for _, s := range f.publishers {
+		f.readers.Go(func() { _ = s.serve(nil) })
+	}
+	return nil
+}
+
+// take notes a message at one subscriber. The text is "number publisher …".
+func (f *fanout) take(last map[string]int64, message []byte) {
+	words := strings.Fields(string(field(message, "text")))
+	if len(words) < 2 {
+		return
+	}
+	n, err := strconv.ParseInt(words[0], 10, 64)
+	if err != nil {
+		return
+	}
+	switch from := last[words[1]]; {
+	case n == from:
+		f.counts.doubled.Add(1)
+		return
+	case n < from:
+		f.counts.reordered.Add(1)
+		return
+	}
+	last[words[1]] = n
+	f.mu.RLock()
+	r := f.rounds[n]
+	f.mu.RUnlock()
+	if r == nil {
+		return // given up
+	}
+	f.counts.arrived.Add(1)
+	if n%16 == 0 {
+		f.counts.took.add(time.Since(r.begun))
+	}
+	if r.left.Add(-1) == 0 {
+		close(r.done)
+	}
+}
+
+// run publishes until the time is over, each publisher one message at a time.
+func (f *fanout) run(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.cfg.Seconds*float64(time.Second)))
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, s := range f.publishers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if !f.publish(s, i) {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (f *fanout) publish(s *socket, publisher int) bool {
+	n := f.numbers.Add(1)
+	r := &round{begun: time.Now(), done: make(chan struct{})}
+	r.left.Store(int64(len(f.subscribers)))
+	f.mu.Lock()
+	f.rounds[n] = r
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		delete(f.rounds, n)
+		f.mu.Unlock()
+	}()
+	text := fmt.Sprintf("%d p%d ", n, publisher)
+	text += strings.Repeat("x", max(0, f.cfg.Size-len(text)))
+	if err := f.on.publish(s, text); err != nil {
+		f.counts.errors.Add(1)
+		return false
+	}
+	f.counts.sent.Add(int64(len(f.subscribers)))
+	timer := time.NewTimer(arriveWithin)
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (f *fanout) close() {
+	for _, s := range f.publishers {
+		s.cut()
+	}
+	for _, s := range f.subscribers {
+		s.cut()
+	}
+	f.readers.Wait()
+}
+
+// groupChannel fans out over a group conversation: its members' devices are the
+// subscribers, and every message is stored once.
+type groupChannel struct {
+	devices int // of each member
+	conv    wire.ConversationID
+}
+
+// newGroupChannel keeps within the 20 sessions that a user may have on a node
+// by default, unless that would take more members than a conversation may have.
+func newGroupChannel(subs int) *groupChannel {
+	const mostMembers, sessions = 200, 20
+	return &groupChannel{devices: max(sessions, (subs+mostMembers-1)/mostMembers)}
+}
+
+func (c *groupChannel) user(i int) wire.UserID {
+	return wire.UserID(fmt.Sprintf("load-listener-%d", i/c.devices))
+}
+
+func (c *groupChannel) join(publishers, subscribers []*socket) error {
+	var members []wire.UserID
+	for _, s := range append(publishers[1:len(publishers):len(publishers)], subscribers...) {
+		if len(members) == 0 || members[len(members)-1] != s.user {
+			members = append(members, s.user)
+		}
+	}
+	if _, err := publishers[0].call("conversations.create", map[string]any{"kind": "group", "title": "Fan-out", "members": members}); err != nil {
+		return err
+	}
+	raw, err := publishers[0].reply()
+	if err != nil {
+		return err
+	}
+	var conv struct{ ID wire.ConversationID }
+	err = json.Unmarshal(raw, &conv)
+	c.conv = conv.ID
+	return err
+}
+
+func (c *groupChannel) publish(s *socket, text string) error {
+	number, _, _ := strings.Cut(text, " ")
+	_, err := s.call("messages.send", map[string]any{"conversation": c.conv, "client_id": number, "text": text})
+	return err
+}
