@@ -137,6 +137,11 @@ func (r slowRail) Order(_ context.Context, o payments.RailOrder) (payments.RailO
 	return payments.RailOutcome{Status: payments.RailDone}, <-r.answer
 }
 
+// Find implements payments.Rail: nothing got through.
+func (slowRail) Find(context.Context, payments.RailOrder, string) (payments.RailOutcome, error) {
+	return payments.RailOutcome{Status: payments.RailAbsent}, nil
+}
+
 func TestFund_KeyIsInProgressUntilTheRailAnswers(t *testing.T) {
 	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
 		rail := slowRail{make(chan payments.RailOrder, 4), make(chan error, 4)}

@@ -3,6 +3,7 @@ package payments
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
+	railMetrics
 	changes  *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 }
@@ -10,8 +11,9 @@ type metrics struct {
 // newMetrics makes the counters, each of their labels at zero.
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
-		changes:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_payments_changes_total", Help: "Changes of payments by kind."}, []string{"change"}),
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_payments_refusals_total", Help: "Commands refused because of a payment's state or funds, by reason."}, []string{"reason"}),
+		railMetrics: newRailMetrics(reg),
+		changes:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_payments_changes_total", Help: "Changes of payments by kind."}, []string{"change"}),
+		refusals:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_payments_refusals_total", Help: "Commands refused because of a payment's state or funds, by reason."}, []string{"reason"}),
 	}
 	m.changes.WithLabelValues("requested")
 	for _, t := range transitions {

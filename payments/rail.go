@@ -3,11 +3,7 @@ package payments
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"parley/internal/sqldb"
-	"parley/payments/ledger"
 )
 
 // ErrRail says that the outside world refused; the error's text has its reason.
@@ -18,11 +14,12 @@ type RailAction string
 
 // The actions of rails.
 const (
-	RailFund      RailAction = "fund" // money comes in for a user
-	RailAuthorise RailAction = "authorise"
-	RailCapture   RailAction = "capture"
-	RailRefund    RailAction = "refund"
-	RailPayout    RailAction = "payout" // money goes out to a user
+	RailFund      RailAction = "fund"      // money comes in for a user
+	RailAuthorise RailAction = "authorise" // money is promised for a payment
+	RailCapture   RailAction = "capture"   // promised money comes in; what is not captured is released
+	RailVoid      RailAction = "void"      // a promise is given back
+	RailRefund    RailAction = "refund"    // captured money goes back to where it came from
+	RailPayout    RailAction = "payout"    // money goes out to a user's own account
 )
 
 // RailOrder asks for money to move in the outside world.
@@ -30,154 +27,66 @@ type RailOrder struct {
 	Action RailAction
 	// Reference is the same on every retry; a rail does an order once.
 	Reference string
-	// Of is the rail's own id of an earlier order, for capture and refund.
+	// Of is the rail's own id of the authorisation that a capture, void or refund is about.
 	Of       string
 	User     string
-	Amount   int64
+	Amount   int64 // minor units of Currency
 	Currency string
+	// Account is the user's, in the rail's words: the destination of a payout,
+	// the payment method of a fund or authorise. Never a card number.
+	Account string
+	// At is when the order was made, the same on every retry.
+	At time.Time
 }
 
 // RailStatus is how an order stands.
 type RailStatus string
 
-// The outcomes. Pending is decided later: ask again with the same reference.
+// The outcomes.
 const (
 	RailDone    RailStatus = "done"
-	RailPending RailStatus = "pending"
+	RailPending RailStatus = "pending" // decided later: find out with Find
 	RailRefused RailStatus = "refused"
+	// RailAbsent is an answer of Find only: the rail has no order of this
+	// reference. A rail must not say so before it is sure.
+	RailAbsent RailStatus = "absent"
 )
 
-// RailOutcome is a rail's answer. An error instead means that the outcome is
-// unknown: never order again under another reference.
+// RailOutcome is a rail's answer.
 type RailOutcome struct {
 	ID     string // the rail's own
 	Status RailStatus
-	Reason string // an ISO 20022 reason when refused
+	// Reason is an ISO 20022 reason when refused (AM04: insufficient funds), or
+	// what is waited for when pending ("review").
+	Reason string
 }
 
-// Rail is a way to the outside world. Its account is "rail:" + Name.
+// Rail is a way to the outside world. Its account in the ledger is "rail:" +
+// Name. An error of either method means that the outcome is unknown: it is
+// found out by Find, or by the same order again, never by another one.
 type Rail interface {
 	Name() string
-	// Order is idempotent by reference.
+	// Order has the rail do what o asks. It is idempotent by reference for a
+	// day: the same order again gives the outcome of the first.
 	Order(ctx context.Context, o RailOrder) (RailOutcome, error)
+	// Find tells how o stands and changes nothing. id is the rail's own, or
+	// empty when it has not told one.
+	Find(ctx context.Context, o RailOrder, id string) (RailOutcome, error)
 }
 
-// Sandbox is a rail for trying things out: every order within the bounds of a payment is done at once.
-type Sandbox struct{}
+// NameMatch is what a rail says of an account holder's name.
+type NameMatch string
 
-// Name implements Rail.
-func (Sandbox) Name() string { return "sandbox" }
+// The answers of Confirmation of Payee.
+const (
+	NameMatches     NameMatch = "match"
+	NameClose       NameMatch = "close_match" // the registered name is told
+	NameNoMatch     NameMatch = "no_match"
+	NameUnavailable NameMatch = "unavailable"
+)
 
-// Order implements Rail.
-func (Sandbox) Order(_ context.Context, o RailOrder) (RailOutcome, error) {
-	if o.Amount <= 0 || o.Amount > MaxAmount {
-		return RailOutcome{ID: o.Reference, Status: RailRefused, Reason: "AM02"}, nil
-	}
-	return RailOutcome{ID: o.Reference, Status: RailDone}, nil
-}
-
-// runningFor is how long a request that went to a rail counts as running. After
-// that a repeated request asks the rail again, under the same reference.
-const runningFor = 30 * time.Second
-
-// FundInput asks for money from the rail.
-type FundInput struct {
-	User     string
-	Amount   int64
-	Currency string
-}
-
-// Fund brings money in from the rail for a user. Only a server key may ask.
-// The rail is asked outside any transaction: until it answers, the key is in
-// progress; if the answer is lost, a retry with the key asks again and the rail
-// does the order once.
-func (s *Service) Fund(ctx context.Context, a Actor, in FundInput) (BalanceItem, error) {
-	var none BalanceItem
-	switch {
-	case !a.Server:
-		return none, fmt.Errorf("%w: only a server key funds users", ErrNotParty)
-	case s.d.Rail == nil:
-		return none, ErrNoRail
-	case in.User == "":
-		return none, fmt.Errorf("%w: user missing", ErrInput)
-	}
-	if err := CheckAmount(in.Amount, in.Currency); err != nil {
-		return none, err
-	}
-	if _, err := s.d.Names.Person(ctx, in.User); err != nil {
-		return none, err
-	}
-	if err := checkKey(a.Key); err != nil {
-		return none, err
-	}
-	req := request{"operation": "fund", "user": in.User, "amount": fmt.Sprint(in.Amount), "currency": in.Currency}
-	answer, done, err := s.startRailOrder(ctx, a, req)
-	if done || err != nil {
-		return answer, err
-	}
-	out, err := s.d.Rail.Order(ctx, RailOrder{Action: RailFund, Reference: a.scope() + "/" + a.Key, User: in.User, Amount: in.Amount, Currency: in.Currency})
-	if err != nil {
-		return none, fmt.Errorf("payments: outcome of the rail unknown: %w", err)
-	}
-	switch out.Status {
-	case RailDone:
-		return s.bookFunds(ctx, a, req, in)
-	case RailPending:
-		return none, ErrInProgress
-	}
-	refused := fmt.Errorf("%w: %s", ErrRail, out.Reason)
-	return refuse[BalanceItem](ctx, s, a, req, refusalOf(refused), refused)
-}
-
-// startRailOrder marks the key as running, or answers what is known under it.
-func (s *Service) startRailOrder(ctx context.Context, a Actor, req request) (answer BalanceItem, done bool, err error) {
-	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		done = false
-		k, err := findKey(tx, a)
-		if err != nil {
-			return err
-		}
-		now := s.now()
-		if k == nil {
-			return saveKey(tx, a, req, keyRunning, nil, now)
-		}
-		if k.status == keyRunning && now.Sub(k.created) >= runningFor && req.differs(k.fingerprint) == "" {
-			_, err = tx.Exec("UPDATE payments_keys SET created_at = ? WHERE scope = ? AND key = ?", now.UnixMilli(), a.scope(), a.Key)
-			return err
-		}
-		done = true
-		answer, err = replay[BalanceItem](k, req)
-		return err
-	})
-	return answer, done, err
-}
-
-// bookFunds posts what the rail has done, once.
-func (s *Service) bookFunds(ctx context.Context, a Actor, req request, in FundInput) (answer BalanceItem, err error) {
-	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		k, err := findKey(tx, a)
-		if err != nil {
-			return err
-		}
-		if k != nil && k.status != keyRunning {
-			answer, err = replay[BalanceItem](k, req)
-			return err
-		}
-		now := s.now()
-		_, err = s.book.Record(tx, now, ledger.Transfer{
-			ID: newID("tr_", now), Reference: "fund/" + a.scope() + "/" + a.Key, Note: "fund " + in.User,
-			Legs: []ledger.Leg{
-				{Account: railPrefix + s.d.Rail.Name(), Currency: in.Currency, Amount: -in.Amount},
-				{Account: availableAccount(in.User), Currency: in.Currency, Amount: in.Amount},
-			},
-		})
-		if err != nil {
-			return err
-		}
-		if answer, err = balanceOf(tx, in.User, in.Currency); err != nil {
-			return err
-		}
-		return saveKey(tx, a, req, keyDone, answer, now)
-	})
-	return answer, err
+// NameChecker is a rail that can compare a name with the holder of an account.
+type NameChecker interface {
+	// CheckName returns how well holder fits and, for a close match only, the registered name.
+	CheckName(ctx context.Context, account, holder string) (NameMatch, string, error)
 }
