@@ -110,37 +110,3 @@ func (f *forwarder) forward(r *http.Request, body []byte) (int, error) {
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // only the status goes back
 	return res.StatusCode, res.Body.Close()
 }
-
-// triggerCommand sends a test event to every webhook.
-type triggerCommand struct {
-	nodeFlags
-	Event string `arg:"" help:"Type, for example payment.captured."`
-}
-
-// Run implements the command.
-func (c triggerCommand) Run(ctx context.Context, p *program) error {
-	var hooks struct {
-		Items []struct {
-			ID       string
-			Disabled bool
-		}
-	}
-	if err := c.rest().Do(ctx, http.MethodGet, "/v1/webhooks", "", nil, &hooks); err != nil {
-		return err
-	}
-	sent := 0
-	for _, hook := range hooks.Items {
-		if hook.Disabled {
-			continue
-		}
-		if err := c.rest().Do(ctx, http.MethodPost, "/v1/webhooks/"+hook.ID+"/test", "", map[string]any{"type": c.Event}, nil); err != nil {
-			return fmt.Errorf("%s: %w", hook.ID, err)
-		}
-		sent++
-	}
-	if sent == 0 {
-		return errors.New("there is no webhook: make one with webhooks.create, or run parley listen")
-	}
-	_, err := fmt.Fprintf(p.Stdout, "%s sent to %d webhooks\n", c.Event, sent)
-	return err
-}

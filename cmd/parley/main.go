@@ -30,19 +30,20 @@ type program struct {
 
 // commands is the command line.
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Start a node for trying out and developing: nothing to install, demo users, play money."`
-	Serve   serveCommand   `cmd:"" help:"Start a node from a configuration file."`
-	Token   tokenCommand   `cmd:"" help:"Mint a user token with the configured shared secret."`
-	Config  configCommand  `cmd:"" help:"Print the effective configuration without its secrets."`
-	Doctor  doctorCommand  `cmd:"" help:"Check ports, TURN, TLS, clock and database: one line each, with a fix."`
-	Ledger  ledgerCommand  `cmd:"" help:"Look after the ledger."`
-	Load    loadCommand    `cmd:"" help:"Drive a node and measure it."`
-	Act     actCommand     `cmd:"" help:"Play a counterparty on a dev node."`
-	Clock   clockCommand   `cmd:"" help:"Move the time of a dev node."`
-	Listen  listenCommand  `cmd:"" help:"Forward a node's events to a backend on this machine, and print them."`
-	Trigger triggerCommand `cmd:"" help:"Send a test event to every webhook of a node."`
-	OpenAPI openapiCommand `cmd:"" name:"openapi" help:"Print the OpenAPI document."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Dev      devCommand      `cmd:"" help:"Start a node for trying out and developing: nothing to install, demo users, play money."`
+	Serve    serveCommand    `cmd:"" help:"Start a node from a configuration file."`
+	Token    tokenCommand    `cmd:"" help:"Mint a user token with the configured shared secret."`
+	Config   configCommand   `cmd:"" help:"Print the effective configuration without its secrets."`
+	Doctor   doctorCommand   `cmd:"" help:"Check ports, TURN, TLS, clock and database: one line each, with a fix."`
+	Ledger   ledgerCommand   `cmd:"" help:"Look after the ledger."`
+	Load     loadCommand     `cmd:"" help:"Drive a node and measure it."`
+	Act      actCommand      `cmd:"" help:"Play a counterparty on a dev node."`
+	Clock    clockCommand    `cmd:"" help:"Move the time of a dev node."`
+	Listen   listenCommand   `cmd:"" help:"Forward a node's events to a backend on this machine, and print them."`
+	Trigger  triggerCommand  `cmd:"" help:"Make an event happen on a node: to a real payment, or as a test event."`
+	Webhooks webhooksCommand `cmd:"" help:"List webhooks and deliveries, and deliver again."`
+	OpenAPI  openapiCommand  `cmd:"" name:"openapi" help:"Print the OpenAPI document."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // Run parses args, runs the command and returns the exit code: 0 for done, 1
