@@ -65,17 +65,22 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 // goroutines have ended. Call Drain before, to let requests finish and to send
 // clients elsewhere politely.
 func (h *Hub) Run(ctx context.Context) error {
-	if err := h.bus.Subscribe(ctx, topicNodes); err != nil {
-		return err
-	}
-	defer h.bus.Unsubscribe(topicNodes)
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.bus.Run(running, &receiver{Hub: h}) })
+	g.Go(func() error { return h.hearNodes(running) })
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
 	err := g.Wait()
 	h.stop()
 	return err
+}
+
+// hearNodes subscribes to what is meant for every node.
+func (h *Hub) hearNodes(ctx context.Context) error {
+	if err := h.bus.Subscribe(ctx, topicNodes); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // stop closes every socket and waits for their goroutines.

@@ -21,13 +21,20 @@ const (
 // Encode returns m as bytes for buses that leave the process: version, kind,
 // then every field with its length as an unsigned varint, targets last.
 func Encode(m *Message) []byte {
-	b := make([]byte, 0, 32+len(m.Conversation)+len(m.Frame)+64*len(m.To))
+	return appendMessage(make([]byte, 0, encodedSize(m)+64*len(m.To)), m, m.To)
+}
+
+// encodedSize is about how long an encoded message is, without its targets.
+func encodedSize(m *Message) int { return 32 + len(m.Conversation) + len(m.Frame) }
+
+// appendMessage appends m with to as its targets.
+func appendMessage(b []byte, m *Message, to []Target) []byte {
 	b = append(b, codecVersion, byte(m.Kind))
 	b = appendField(b, m.Conversation)
 	b = binary.AppendVarint(b, m.Seq)
 	b = appendField(b, m.Frame)
-	b = binary.AppendUvarint(b, uint64(len(m.To)))
-	for _, t := range m.To {
+	b = binary.AppendUvarint(b, uint64(len(to)))
+	for _, t := range to {
 		b = appendField(b, t.Topic)
 		b = appendField(b, t.Device)
 		b = appendField(b, t.NotSession)

@@ -111,6 +111,14 @@ func (m *Memory) wanted(msg *Message) *Message {
 	return &narrowed
 }
 
+// lose has the receiver told that messages may be lost.
+func (m *Memory) lose() {
+	m.mu.Lock()
+	m.lost = true
+	m.mu.Unlock()
+	m.poke()
+}
+
 func (m *Memory) poke() {
 	select {
 	case m.wake <- struct{}{}:
