@@ -40,18 +40,16 @@ type Report struct {
 	Head string
 }
 
-// checkPage bounds the rows read in one View, so that a check of a large
-// ledger does not hold a snapshot open.
-const checkPage = 2000
-
 // Check replays the journal from its first row and compares what it finds with
 // the stored balances and holds: sequence without holes, hash chain unbroken,
 // every transfer balanced, no account outside its terms at any step, every hold
-// resolved at most once, balances equal to postings. It streams in pages and
-// may run beside writers; progress, if not nil, hears of rows done and the
-// total as first seen. A *Fault names the first bad row.
+// resolved at most once, every reversal the opposite of what it names, balances
+// equal to postings. It streams in pages and may run beside writers; what it
+// keeps in memory grows with accounts and open holds, not with the journal.
+// progress, if not nil, hears of rows done and the total as first seen. A
+// *Fault names the first bad row.
 func Check(ctx context.Context, db *sqldb.DB, progress func(done, total int64)) (Report, error) {
-	c := checker{accounts: map[accountKey]*Account{}, holds: map[string]hold{}}
+	c := checker{accounts: map[accountKey]*Account{}, facts: map[accountKey]facts{}, holds: map[string]hold{}, holdRows: map[string]int64{}}
 	var total int64
 	for last := false; !last; {
 		if err := ctx.Err(); err != nil {
@@ -63,16 +61,16 @@ func Check(ctx context.Context, db *sqldb.DB, progress func(done, total int64)) 
 					return fmt.Errorf("ledger check: %w", err)
 				}
 			}
-			rows, err := readPage(tx, c.seq)
+			rows, err := readPage(tx, pageQuery{after: c.seq})
 			if err != nil {
 				return err
 			}
 			for i := range rows {
-				if err := c.step(&rows[i]); err != nil {
+				if err := c.step(tx, &rows[i]); err != nil {
 					return err
 				}
 			}
-			if last = len(rows) < checkPage; last {
+			if last = len(rows) < pageMax; last {
 				return c.compare(tx) // same snapshot as the last page
 			}
 			return nil
@@ -91,67 +89,22 @@ func Check(ctx context.Context, db *sqldb.DB, progress func(done, total int64)) 
 // checker is the ledger as the journal says it should be.
 type checker struct {
 	accounts map[accountKey]*Account
+	facts    map[accountKey]facts
 	holds    map[string]hold
+	holdRows map[string]int64 // where each open hold stands
 	seq      int64
 	head     [32]byte
 	report   Report
 }
 
-// storedRow is a row with the hash kept beside it.
-type storedRow struct {
-	row
-	hash string
-}
-
-func readPage(tx *sqldb.Tx, after int64) ([]storedRow, error) {
-	page, err := readRows(tx, after)
-	if err != nil || len(page) == 0 {
-		return page, err
-	}
-	rows, err := tx.Query("SELECT seq, account, currency, amount, balance FROM ledger_postings WHERE seq > ? AND seq <= ? ORDER BY seq, leg",
-		after, page[len(page)-1].seq)
-	if err != nil {
-		return nil, fmt.Errorf("ledger check: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	i := 0
-	for rows.Next() {
-		var seq int64
-		var p posting
-		if err := rows.Scan(&seq, &p.Account, &p.Currency, &p.Amount, &p.balance); err != nil {
-			return nil, fmt.Errorf("ledger check: %w", err)
-		}
-		for i < len(page)-1 && page[i].seq < seq {
-			i++
-		}
-		if page[i].seq != seq {
-			return nil, &Fault{seq, "posting", "belongs to no transfer"}
-		}
-		page[i].postings = append(page[i].postings, p)
-	}
-	return page, rows.Err()
-}
-
-func readRows(tx *sqldb.Tx, after int64) ([]storedRow, error) {
-	rows, err := tx.Query("SELECT seq, id, kind, resolves, reference, effective_at, recorded_at, expires_at, note, hash"+
-		" FROM ledger_transfers WHERE seq > ? ORDER BY seq LIMIT ?", after, checkPage)
-	if err != nil {
-		return nil, fmt.Errorf("ledger check: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	var page []storedRow
-	for rows.Next() {
-		var r storedRow
-		if err := rows.Scan(&r.seq, &r.id, &r.kind, &r.resolves, &r.reference, &r.effectiveAt, &r.recordedAt, &r.expiresAt, &r.note, &r.hash); err != nil {
-			return nil, fmt.Errorf("ledger check: %w", err)
-		}
-		page = append(page, r)
-	}
-	return page, rows.Err()
+// facts are what the journal says of an account besides its balances.
+type facts struct {
+	openedAt int64
+	metadata string
 }
 
 // step replays one row.
-func (c *checker) step(r *storedRow) error {
+func (c *checker) step(tx *sqldb.Tx, r *storedRow) error {
 	fault := func(format string, args ...any) error { return &Fault{r.seq, r.id, fmt.Sprintf(format, args...)} }
 	if r.seq != c.seq+1 {
 		return fault("sequence jumps from %d to %d", c.seq, r.seq)
@@ -163,6 +116,11 @@ func (c *checker) step(r *storedRow) error {
 	if err := c.replay(&r.row); err != nil {
 		return fault("%v", err)
 	}
+	if r.kind == Posted && r.resolves != "" {
+		if err := checkReversal(tx, &r.row); err != nil {
+			return fault("%v", err)
+		}
+	}
 	c.seq, c.head = r.seq, hash
 	c.report.Rows++
 	c.report.Postings += int64(len(r.postings))
@@ -171,10 +129,14 @@ func (c *checker) step(r *storedRow) error {
 
 // replay decides the row again on what the rows before it led to.
 func (c *checker) replay(r *row) error {
-	if r.kind == openKind || r.kind == closeKind {
+	switch r.kind {
+	case openKind, closeKind:
 		return c.replayAccount(r)
+	case notesKind:
+		return c.replayNotes(r)
 	}
 	t := Transfer{ID: r.id, Kind: r.kind, Resolves: r.resolves, Reference: r.reference, ExpiresAt: fromMillis(r.expiresAt), Note: r.note}
+	t.reverses = r.kind == Posted && r.resolves != ""
 	for _, p := range r.postings {
 		t.Legs = append(t.Legs, p.Leg)
 	}
@@ -186,8 +148,11 @@ func (c *checker) replay(r *row) error {
 	if err != nil {
 		return err
 	}
-	if r.kind == Pending {
-		c.holds[r.id] = hold{t.Legs, r.expiresAt}
+	switch r.kind {
+	case Pending:
+		c.holds[r.id], c.holdRows[r.id] = hold{t.Legs, r.expiresAt}, r.seq
+	case Post, Void:
+		delete(c.holdRows, r.resolves) // apply has taken it out of holds
 	}
 	if !slices.Equal(postings, r.postings) {
 		return fmt.Errorf("balances after the transfer are %v, want %v", r.postings, postings)
@@ -217,7 +182,44 @@ func (c *checker) replayAccount(r *row) error {
 	if _, err := fmt.Sscanf(r.note, "currency="+currency+" kind=%s may_go_negative=%t ceiling=%d", &a.Kind, &a.MayGoNegative, &a.Ceiling); err != nil {
 		return fmt.Errorf("terms %q: %w", r.note, err)
 	}
-	c.accounts[k] = a
+	c.accounts[k], c.facts[k] = a, facts{openedAt: r.recordedAt, metadata: "{}"}
+	return nil
+}
+
+// replayNotes takes over an account's metadata.
+func (c *checker) replayNotes(r *row) error {
+	name, _, _ := cutLast(strings.TrimPrefix(r.id, string(notesKind)+":"), "/") // its own sequence number is behind
+	id, currency, ok := cutLast(name, "/")
+	k := accountKey{id, currency}
+	f, known := c.facts[k]
+	if !ok || !known || len(r.postings) != 0 || r.id != notesRow(k, r.seq, r.recordedAt, r.note).id {
+		return fmt.Errorf("not the metadata of an account that is open")
+	}
+	f.metadata = r.note
+	c.facts[k] = f
+	return nil
+}
+
+// checkReversal reports whether r takes back exactly what it names, and nothing else does.
+func checkReversal(tx *sqldb.Tx, r *row) error {
+	want, err := opposite(tx, r.resolves)
+	if err != nil {
+		return err
+	}
+	got := make([]Leg, len(r.postings))
+	for i, p := range r.postings {
+		got[i] = p.Leg
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("reverses %s but is not its opposite", r.resolves)
+	}
+	var n int
+	if err := tx.QueryRow("SELECT COUNT(*) FROM ledger_transfers WHERE resolves = ? AND resolves <> ''", r.resolves).Scan(&n); err != nil {
+		return fmt.Errorf("ledger check: %w", err)
+	}
+	if n != 1 {
+		return fmt.Errorf("%s is reversed %d times", r.resolves, n)
+	}
 	return nil
 }
 
@@ -250,28 +252,21 @@ func (c *checker) compareAccounts(tx *sqldb.Tx) error {
 	sums := map[string]*big.Int{}
 	var id, currency string
 	for {
-		page, err := Accounts(tx, id, currency, checkPage)
+		page, err := Profiles(tx, Selection{}, id, currency, pageMax)
 		if err != nil {
 			return err
 		}
-		for _, a := range page {
-			id, currency = a.ID, a.Currency
-			k := accountKey{id, currency}
-			want := c.accounts[k]
-			if want == nil {
-				return &Fault{0, "account " + id + " " + currency, "no row of the journal opens it"}
+		for _, p := range page {
+			id, currency = p.ID, p.Currency
+			if err := c.compareAccount(p); err != nil {
+				return err
 			}
-			if *want != a {
-				return &Fault{0, "account " + id + " " + currency, fmt.Sprintf("is %+v, its postings say %+v", a, *want)}
-			}
-			delete(c.accounts, k)
-			c.report.Accounts++
 			if sums[currency] == nil {
 				sums[currency] = new(big.Int)
 			}
-			sums[currency].Add(sums[currency], big.NewInt(a.Posted))
+			sums[currency].Add(sums[currency], big.NewInt(p.Posted))
 		}
-		if len(page) < checkPage {
+		if len(page) < pageMax {
 			break
 		}
 	}
@@ -286,20 +281,44 @@ func (c *checker) compareAccounts(tx *sqldb.Tx) error {
 	return nil
 }
 
+// compareAccount holds one stored account against the replayed one and ticks it off.
+func (c *checker) compareAccount(p Profile) error {
+	k := accountKey{p.ID, p.Currency}
+	fault := func(format string, args ...any) error {
+		return &Fault{0, "account " + k.id + " " + k.currency, fmt.Sprintf(format, args...)}
+	}
+	want, f := c.accounts[k], c.facts[k]
+	if want == nil {
+		return fault("no row of the journal opens it")
+	}
+	if *want != p.Account {
+		return fault("is %+v, its postings say %+v", p.Account, *want)
+	}
+	if millis(p.OpenedAt) != f.openedAt {
+		return fault("says that it was opened at %s, the journal says %s", p.OpenedAt, fromMillis(f.openedAt))
+	}
+	if text, err := metadataText(p.Metadata); err != nil || text != f.metadata {
+		return fault("its metadata is not what the journal says")
+	}
+	delete(c.accounts, k)
+	c.report.Accounts++
+	return nil
+}
+
 func (c *checker) compareHolds(tx *sqldb.Tx) error {
-	rows, err := tx.Query("SELECT id, expires_at FROM ledger_holds ORDER BY id")
+	rows, err := tx.Query("SELECT id, seq, expires_at FROM ledger_holds ORDER BY id")
 	if err != nil {
 		return fmt.Errorf("ledger check: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // its error is in rows.Err
 	for rows.Next() {
 		var id string
-		var expires int64
-		if err := rows.Scan(&id, &expires); err != nil {
+		var seq, expires int64
+		if err := rows.Scan(&id, &seq, &expires); err != nil {
 			return fmt.Errorf("ledger check: %w", err)
 		}
 		h, ok := c.holds[id]
-		if !ok || h.expiresAt != expires {
+		if !ok || h.expiresAt != expires || c.holdRows[id] != seq {
 			return &Fault{0, "hold " + id, "is not an open pending transfer of the journal"}
 		}
 		delete(c.holds, id)

@@ -36,7 +36,7 @@ func TestCheck_NamesWhatWasTampered(t *testing.T) {
 		{"balance of an account", "UPDATE ledger_accounts SET posted = posted + 1 WHERE id = 'a'", "account a EUR"},
 		{"terms of an account", "UPDATE ledger_accounts SET may_go_negative = 1 WHERE id = 'a'", "account a EUR"},
 		{"account removed", "DELETE FROM ledger_accounts WHERE id = 'b'", "account b EUR"},
-		{"account invented", "INSERT INTO ledger_accounts VALUES ('x', 'EUR', 'user', 0, 0, 0, 9, 0, 0, 0)", "account x EUR"},
+		{"account invented", "INSERT INTO ledger_accounts VALUES ('x', 'EUR', 'user', 0, 0, 0, 9, 0, 0, 0, '{}')", "account x EUR"},
 		{"hold forgotten", "DELETE FROM ledger_holds", "hold held"},
 		{"hold invented", "INSERT INTO ledger_holds VALUES ('ghost', 1, 0)", "hold ghost"},
 		{"hold prolonged", "UPDATE ledger_holds SET expires_at = 99", "hold held"},

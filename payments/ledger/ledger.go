@@ -59,6 +59,13 @@ var (
 	ErrHoldExpired = errors.New("pending transfer expired")
 	// ErrNotEmpty says that an account with a balance or open holds cannot close.
 	ErrNotEmpty = errors.New("account is not empty")
+	// ErrUnknown says that there is no transfer of this id.
+	ErrUnknown = errors.New("transfer unknown")
+	// ErrReversed says that the transfer has been reversed already.
+	ErrReversed = errors.New("transfer already reversed")
+	// ErrNotReversible says that the transfer moved nothing that could be taken
+	// back: it is pending, a void, or a reversal itself.
+	ErrNotReversible = errors.New("transfer cannot be reversed")
 )
 
 // Kind says what a transfer does to balances.
@@ -77,6 +84,7 @@ const (
 
 	openKind  Kind = "open"  // journals that an account begins, with its terms
 	closeKind Kind = "close" // journals that an account ends
+	notesKind Kind = "notes" // journals an account's metadata
 )
 
 // Leg is one account's part of a transfer: negative leaves the account,
@@ -98,7 +106,8 @@ type Transfer struct {
 	// currency. Post: none means in full, else the same accounts with no more
 	// than was reserved. Void: none.
 	Legs []Leg
-	// Resolves is the id of the pending transfer of a Post or Void.
+	// Resolves is the id of the pending transfer of a Post or Void, or of the
+	// transfer that a reversal takes back (see Book.Reverse).
 	Resolves string
 	// Reference is the caller's idempotency key, unique when not empty. At most 256 bytes.
 	Reference string
@@ -108,6 +117,8 @@ type Transfer struct {
 	ExpiresAt time.Time
 	// Note is kept with the transfer and covered by the chain. At most 1024 bytes.
 	Note string
+
+	reverses bool // a Posted that Resolves what it takes back; made by Reverse only
 }
 
 // Recorded is where a transfer stands in the journal.

@@ -212,7 +212,7 @@ func TestStatement_PagesBackWithoutHoles(t *testing.T) {
 		for {
 			var page []ledger.Line
 			err := db.View(t.Context(), func(tx *sqldb.Tx) (err error) {
-				page, err = ledger.Statement(tx, "a", "EUR", before, 4)
+				page, err = ledger.Statement(tx, "a", "EUR", ledger.Period{}, before, 4)
 				return err
 			})
 			if err != nil {
