@@ -8,7 +8,6 @@ CREATE TABLE safety_checks (
     payee       TEXT   NOT NULL,
     rules       TEXT   NOT NULL,
     outcome     TEXT   NOT NULL,
-    raised      TEXT   NOT NULL,
     answers     TEXT   NOT NULL,
     seen        TEXT   NOT NULL,
     pause_for   BIGINT NOT NULL,
@@ -37,6 +36,7 @@ CREATE TABLE safety_decisions (
     outcome TEXT   NOT NULL,
     answers TEXT   NOT NULL,
     waived  TEXT   NOT NULL,
+    approval TEXT  NOT NULL,
     result  TEXT   NOT NULL,
     at      BIGINT NOT NULL
 );
