@@ -21,6 +21,7 @@ func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stor
 		change string
 	}
 	var heard []news
+	before := at.State
 	for {
 		r, err := at.Apply(c, now)
 		if err != nil || r.Change == "" {
@@ -34,6 +35,9 @@ func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stor
 			break
 		}
 		c = Command{Do: DoCapture, By: Server}
+	}
+	if err := s.settleAsk(tx, before, at.Intent, now); err != nil {
+		return at, err
 	}
 	for _, n := range heard {
 		if err := s.announce(tx, n.in, n.change, now); err != nil {

@@ -79,9 +79,9 @@ func (s *Service) Edit(ctx context.Context, a Actor, id string, in EditInput) (P
 		extra["memo"] = *in.Memo
 	}
 	return s.command(ctx, a, id, Command{Do: DoEdit, Version: in.Version, Amount: in.Amount, Memo: in.Memo}, extra,
-		func(_ *sqldb.Tx, _ stored, c *Command, now time.Time) error {
+		func(_ *sqldb.Tx, at stored, c *Command, now time.Time) error {
 			c.Until = now.Add(s.cfg.RequestFor)
-			return nil
+			return at.mayEdit(in)
 		})
 }
 
@@ -94,11 +94,6 @@ func (s *Service) Capture(ctx context.Context, a Actor, id string, amount int64)
 // Void gives held money back to the payer.
 func (s *Service) Void(ctx context.Context, a Actor, id string) (Payment, error) {
 	return s.command(ctx, a, id, Command{Do: DoVoid}, nil, nil)
-}
-
-// Decline is the payer's no to a request.
-func (s *Service) Decline(ctx context.Context, a Actor, id string) (Payment, error) {
-	return s.command(ctx, a, id, Command{Do: DoDecline}, nil, nil)
 }
 
 // Cancel is the payee's withdrawal; held money goes back.
@@ -114,7 +109,7 @@ func (s *Service) Refund(ctx context.Context, a Actor, id string, amount int64) 
 // Report is the payer's word that something is wrong: the payment goes to
 // review, or when captured is disputed and what the payee still has of it is reserved.
 func (s *Service) Report(ctx context.Context, a Actor, id string) (Payment, error) {
-	return s.command(ctx, a, id, Command{Do: DoReport}, nil, reserveOf)
+	return s.command(ctx, a, id, Command{Do: DoReport}, nil, s.reported)
 }
 
 // Resolve ends a review or dispute in favour of the payer (money back) or the

@@ -49,15 +49,26 @@ func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment,
 		in.Confirm = decision.Confirm()
 	}
 	return once(ctx, s, a, in.request(), func(tx *sqldb.Tx, now time.Time) (Payment, error) {
-		intent := s.begin(in, payee, now)
-		if err := s.seal(&intent); err != nil {
+		ask, err := s.ask(tx, a, in, payee, now)
+		if err != nil {
 			return Payment{}, err
 		}
-		if err := insert(tx, intent); err != nil {
+		intent, err := s.place(tx, in, payee, ask, now)
+		if err != nil {
 			return Payment{}, err
 		}
 		return view(intent), s.announce(tx, intent, "requested", now)
 	})
+}
+
+// place stores the first version of a payment; the event is the caller's.
+func (s *Service) place(tx *sqldb.Tx, in CreateInput, payee Person, ask Ask, now time.Time) (Intent, error) {
+	intent := s.begin(in, payee, now)
+	intent.Ask = ask
+	if err := s.seal(&intent); err != nil {
+		return Intent{}, err
+	}
+	return intent, insert(tx, intent)
 }
 
 // begin is the first version of the payment.

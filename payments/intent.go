@@ -84,6 +84,8 @@ type Intent struct {
 	Order, Memo    string
 	Conversation   string
 	Confirm        string // ConfirmLive or ConfirmNone
+	// Ask says who asked for the payment and how.
+	Ask Ask
 
 	Held        int64 // on hold now
 	Captured    int64 // taken from the hold, fee included
@@ -144,6 +146,8 @@ type Command struct {
 	Until time.Time
 	// Available is what the payee can give towards a dispute's reserve.
 	Available int64
+	// Reason of a decline: one of DeclineReasons, or empty.
+	Reason string
 	// For is who wins a resolved dispute or review: Payer or Payee.
 	For Party
 }

@@ -154,7 +154,7 @@ func work(path string) {
 		}
 	}
 	go func() { _ = db.Run(ctx) }()
-	s, err := payments.New(payments.Config{FeeBasisPoints: 100}, payments.Deps{DB: db, Clock: clock.System{}, Digester: digest, Rail: payments.Sandbox{},
+	s, err := payments.New(payments.Config{FeeBasisPoints: 100, Asking: payments.AskLimits{OpenPerPair: 1 << 20, PerDay: 1 << 20}}, payments.Deps{DB: db, Clock: clock.System{}, Digester: digest, Rail: payments.Sandbox{},
 		Sensitive: func(string) bool { return false }})
 	if err != nil {
 		fmt.Println(err)

@@ -16,6 +16,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refusals:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_payments_refusals_total", Help: "Commands refused because of a payment's state or funds, by reason."}, []string{"reason"}),
 	}
 	m.changes.WithLabelValues("requested")
+	m.changes.WithLabelValues("reminded")
 	for _, t := range transitions {
 		if t.Change != "" {
 			m.changes.WithLabelValues(t.Change)

@@ -28,8 +28,9 @@ type Payment struct {
 	Deadline      *time.Time `json:"deadline,omitempty" doc:"when the request expires"`
 	HoldExpires   *time.Time `json:"hold_expires,omitempty"`
 	ConfirmBefore *time.Time `json:"confirm_deadline,omitempty"`
-	CreatedAt     time.Time  `json:"created_at"`
-	UpdatedAt     time.Time  `json:"updated_at"`
+	Asked
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // view shows an intent.
@@ -39,6 +40,7 @@ func view(in Intent) Payment {
 		Payer: in.Payer, Payee: in.Payee, PayeeName: in.PayeeName,
 		Amount: in.Amount, Currency: in.Currency, Captured: in.Captured, Refunded: in.Refunded, Fee: in.Fee,
 		Order: in.Order, Memo: in.Memo, Conversation: in.Conversation, Confirm: in.Confirm, ConfirmedBy: []string{},
+		Asked:       in.asked(),
 		HoldExpires: optional(in.HoldExpires), ConfirmBefore: optional(in.ConfirmDeadline),
 		CreatedAt: in.CreatedAt, UpdatedAt: in.UpdatedAt,
 	}

@@ -118,6 +118,10 @@ type Config struct {
 	// ConfirmFor is how long after the confirmation was opened both must have
 	// confirmed, and the bound of what a Confirmation may ask for. 0 means 120 s.
 	ConfirmFor time.Duration
+	// Asking bounds what users may ask of each other.
+	Asking AskLimits
+	// LinkURL is where payment links lead, with the link's id behind it. Empty means "/l/".
+	LinkURL string
 	// SweepEvery is how late a deadline may take effect. 0 means 200 ms.
 	SweepEvery time.Duration
 }
@@ -129,8 +133,10 @@ type Deps struct {
 	Digester Digester    // required
 	Names    Names       // nil shows ids, name check unavailable
 	Rooms    Rooms       // nil lets a payment name any conversation
-	Policy   Policy      // nil asks for live confirmation always
-	Rail     Rail        // nil: no money comes in from outside
+	// Relations say who may ask whom. nil: everybody may.
+	Relations Relations
+	Policy    Policy // nil asks for live confirmation always
+	Rail      Rail   // nil: no money comes in from outside
 	// Sensitive reports whether a text holds a card number; such a text is
 	// refused and not kept. Required.
 	Sensitive func(text string) bool
@@ -160,6 +166,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	orDefault(&cfg.HoldFor, 7*24*time.Hour)
 	orDefault(&cfg.ConfirmFor, 120*time.Second)
 	orDefault(&cfg.SweepEvery, 200*time.Millisecond)
+	cfg.Asking.fill()
+	if cfg.LinkURL == "" {
+		cfg.LinkURL = "/l/"
+	}
 	if deps.Clock == nil {
 		deps.Clock = clock.System{}
 	}

@@ -16,21 +16,22 @@ type stored struct {
 }
 
 const intentColumns = "id, rev, state, version, digest, snapshot, payer, payee, payee_name, amount, currency, fee_basis_points, order_ref, memo, conversation, confirm," +
-	" held, captured, fee, refunded, fee_refunded, reserved, payer_confirmed, payee_confirmed, call_id, transcript, deadline, hold_expires, confirm_deadline, created_at, updated_at"
+	" held, captured, fee, refunded, fee_refunded, reserved, payer_confirmed, payee_confirmed, call_id, transcript, deadline, hold_expires, confirm_deadline, created_at, updated_at, asked_by, silent, payee_check, link, request, decline_reason"
 
 // scanner is a row of a query for intentColumns.
 type scanner interface{ Scan(dest ...any) error }
 
 func scanIntent(row scanner) (stored, error) {
 	var s stored
-	var payerOK, payeeOK, deadline, holdExpires, confirmBy, created, updated int64
+	var payerOK, payeeOK, deadline, holdExpires, confirmBy, created, updated, silent int64
 	err := row.Scan(&s.ID, &s.rev, &s.State, &s.Version, &s.Digest, &s.Snapshot, &s.Payer, &s.Payee, &s.PayeeName, &s.Amount, &s.Currency,
 		&s.FeeBasisPoints, &s.Order, &s.Memo, &s.Conversation, &s.Confirm, &s.Held, &s.Captured, &s.Fee, &s.Refunded, &s.FeeRefunded, &s.Reserved,
-		&payerOK, &payeeOK, &s.Call, &s.Transcript, &deadline, &holdExpires, &confirmBy, &created, &updated)
+		&payerOK, &payeeOK, &s.Call, &s.Transcript, &deadline, &holdExpires, &confirmBy, &created, &updated,
+		&s.Ask.By, &silent, &s.Ask.PayeeCheck, &s.Ask.Link, &s.Ask.Request, &s.Ask.DeclineReason)
 	if err != nil {
 		return stored{}, err
 	}
-	s.PayerConfirmed, s.PayeeConfirmed = payerOK != 0, payeeOK != 0
+	s.PayerConfirmed, s.PayeeConfirmed, s.Ask.Silent = payerOK != 0, payeeOK != 0, silent != 0
 	s.Deadline, s.HoldExpires, s.ConfirmDeadline = fromMillis(deadline), fromMillis(holdExpires), fromMillis(confirmBy)
 	s.CreatedAt, s.UpdatedAt = fromMillis(created), fromMillis(updated)
 	return s, nil
@@ -58,11 +59,12 @@ func loadForUpdate(tx *sqldb.Tx, id string) (stored, error) {
 
 func insert(tx *sqldb.Tx, in Intent) error {
 	_, err := tx.Exec("INSERT INTO payments_intents ("+intentColumns+", due_at) VALUES"+
-		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		in.ID, 1, string(in.State), in.Version, in.Digest, in.Snapshot, in.Payer, in.Payee, in.PayeeName, in.Amount, in.Currency,
 		in.FeeBasisPoints, in.Order, in.Memo, in.Conversation, in.Confirm, in.Held, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved,
 		flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
-		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.CreatedAt), millis(in.UpdatedAt), millis(in.DueAt()))
+		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.CreatedAt), millis(in.UpdatedAt),
+		in.Ask.By, flag(in.Ask.Silent), in.Ask.PayeeCheck, in.Ask.Link, in.Ask.Request, in.Ask.DeclineReason, millis(in.DueAt()))
 	if err != nil {
 		return fmt.Errorf("payments: insert: %w", err)
 	}
@@ -73,10 +75,10 @@ func insert(tx *sqldb.Tx, in Intent) error {
 func update(tx *sqldb.Tx, in Intent, rev int64) error {
 	n, err := tx.Exec("UPDATE payments_intents SET rev = rev + 1, state = ?, version = ?, digest = ?, snapshot = ?, amount = ?, memo = ?,"+
 		" held = ?, captured = ?, fee = ?, refunded = ?, fee_refunded = ?, reserved = ?, payer_confirmed = ?, payee_confirmed = ?, call_id = ?, transcript = ?,"+
-		" deadline = ?, hold_expires = ?, confirm_deadline = ?, updated_at = ?, due_at = ? WHERE id = ? AND rev = ?",
+		" deadline = ?, hold_expires = ?, confirm_deadline = ?, updated_at = ?, decline_reason = ?, due_at = ? WHERE id = ? AND rev = ?",
 		string(in.State), in.Version, in.Digest, in.Snapshot, in.Amount, in.Memo,
 		in.Held, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved, flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
-		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.UpdatedAt), millis(in.DueAt()), in.ID, rev)
+		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.UpdatedAt), in.Ask.DeclineReason, millis(in.DueAt()), in.ID, rev)
 	if err != nil {
 		return fmt.Errorf("payments: update: %w", err)
 	}

@@ -50,7 +50,8 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 			errs = append(errs, fmt.Errorf("payments: sweep %s: %w", id, err))
 		}
 	}
-	return len(ids), errors.Join(errs...)
+	n, err := s.sweepLinks(ctx)
+	return max(len(ids), n), errors.Join(append(errs, err)...)
 }
 
 func (s *Service) due(ctx context.Context, now time.Time) (ids []string, err error) {

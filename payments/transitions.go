@@ -50,7 +50,7 @@ var transitions = []Transition{
 	{From: []State{Held}, On: DoCapture, By: Payer | Server, To: Captured, Change: "captured", do: capture},
 
 	{From: []State{Held, Confirming, Confirmed, InReview}, On: DoVoid, By: Payer | Server, To: Voided, Change: "voided", do: release},
-	{From: []State{Requested}, On: DoDecline, By: Payer, To: Declined, Change: "declined"},
+	{From: []State{Requested}, On: DoDecline, By: Payer, To: Declined, Change: "declined", do: decline},
 	{From: []State{Requested, Held, Confirming, InReview}, On: DoCancel, By: Payee, To: Cancelled, Change: "cancelled", do: release},
 
 	{From: taken, On: DoRefund, By: Payee | Server, When: "of all that is left", when: refundsAll, To: Refunded, Change: "refunded", do: refund},
