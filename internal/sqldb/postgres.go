@@ -3,13 +3,18 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
+	"net"
 	"slices"
+	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5/stdlib" // also the driver "pgx"
 )
 
 // postgresEngine runs each closure as a READ COMMITTED transaction: stores
@@ -54,13 +59,21 @@ func (e *postgresEngine) update(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) error {
-	t, err := e.db.BeginTx(ctx, nil)
+	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	tx := &Tx{ctx: ctx, on: t, dialect: Postgres}
+	defer func() { _ = conn.Close() }() // back to the pool
+	t, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	tx := &Tx{ctx: ctx, on: t, dialect: Postgres, pipeline: pipelineOn(conn)}
 	if err := protect(fn, tx); err != nil {
 		_ = t.Rollback() // the closure's error matters more
+		if disconnected(err) {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 		return err
 	}
 	if err := t.Commit(); err != nil {
@@ -82,12 +95,35 @@ func retryable(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
+// disconnected reports that the connection was lost or the server is going
+// away: nothing was committed.
+func disconnected(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+	}
+	var network *net.OpError
+	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// pipelineOn hands out the driver's own connection, which can send many
+// statements before it reads the first answer.
+func pipelineOn(conn *sql.Conn) func(func(*pgx.Conn) error) error {
+	return func(fn func(*pgx.Conn) error) error {
+		return conn.Raw(func(raw any) error { return fn(raw.(*stdlib.Conn).Conn()) })
+	}
+}
+
+func lockID(key string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return int64(h.Sum64())     //nolint:gosec // all 64 bits are wanted
+}
+
 func lockPostgres(tx *Tx, keys []string) error {
 	ids := make([]int64, 0, len(keys))
 	for _, k := range keys {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(k)) // never fails
-		ids = append(ids, int64(h.Sum64()))
+		ids = append(ids, lockID(k))
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {

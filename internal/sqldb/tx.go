@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Tx is one transaction. It is valid only inside the closure it was given to
@@ -14,6 +16,9 @@ type Tx struct {
 	on      querier
 	dialect Dialect
 	hooks   []func()
+
+	pipeline func(func(*pgx.Conn) error) error // nil where statements go one by one
+	planned  bool                              // planByIndex was sent
 }
 
 type querier interface {

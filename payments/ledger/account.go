@@ -9,21 +9,32 @@ import (
 )
 
 // Open opens an account on the given terms. An account that exists on the same
-// terms stays as it is; on other terms it is an ErrShape.
+// terms stays as it is; on other terms it is an ErrTerms, when it is closed an
+// ErrAccountClosed.
 func (b *Book) Open(tx *sqldb.Tx, at time.Time, id, currency string, terms Terms) error {
 	if id == "" || len(id) > 160 || len(currency) != 3 || terms.Ceiling < 0 || terms.Ceiling > MaxAmount {
 		return fmt.Errorf("%w: account %q %q", ErrShape, id, currency)
 	}
-	w, err := b.only(tx, at, accountKey{id, currency})
+	k := accountKey{id, currency}
+	w, err := b.only(tx, at, k)
 	if err != nil {
 		return err
 	}
-	a := w.book.accounts[accountKey{id, currency}]
+	a := w.book.accounts[k]
 	if a == nil {
-		return w.open(accountKey{id, currency}, terms)
+		r, a, err := openAccount(k, terms, w.book.now)
+		if err != nil {
+			return err
+		}
+		w.book.accounts[k], w.dirty[k] = a, true
+		_, err = w.append(r)
+		return err
 	}
-	if a.Terms != terms {
-		return fmt.Errorf("%w: account %s %s is open on other terms", ErrShape, id, currency)
+	switch {
+	case a.Closed:
+		return fmt.Errorf("%w: %s %s", ErrAccountClosed, id, currency)
+	case a.Terms != terms:
+		return fmt.Errorf("%w: %s %s", ErrTerms, id, currency)
 	}
 	return nil
 }
@@ -56,35 +67,16 @@ func (b *Book) Close(tx *sqldb.Tx, at time.Time, id, currency string) error {
 
 // only loads the head and one account, opening nothing.
 func (b *Book) only(tx *sqldb.Tx, at time.Time, k accountKey) (*writer, error) {
-	if err := tx.Lock(chainLock); err != nil {
-		return nil, err
-	}
-	w := &writer{tx: tx, book: book{accounts: map[accountKey]*Account{}, now: at.UnixMilli()}, dirty: []accountKey{k}}
-	if err := w.readHead(); err != nil {
-		return nil, err
-	}
-	return w, w.readAccounts()
+	w := newWriter(tx, b.chart, at)
+	return w, w.loadAccount(k)
 }
 
-// open journals and inserts an account that does not exist yet.
-func (w *writer) open(k accountKey, terms Terms) error {
+// openAccount is an account that does not exist yet, with the row that journals it.
+func openAccount(k accountKey, terms Terms, at int64) (*row, *Account, error) {
 	if terms.Kind == "" || strings.ContainsAny(terms.Kind, " \n") {
-		return fmt.Errorf("%w: account kind %q", ErrShape, terms.Kind)
+		return nil, nil, fmt.Errorf("%w: account kind %q", ErrShape, terms.Kind)
 	}
-	if _, err := w.append(accountRow(openKind, k, w.book.now, termsNote(k.currency, terms))); err != nil {
-		return err
-	}
-	negative := 0
-	if terms.MayGoNegative {
-		negative = 1
-	}
-	_, err := w.tx.Exec("INSERT INTO ledger_accounts (id, currency, kind, may_go_negative, ceiling, closed, posted, pending_out, pending_in, opened_at)"+
-		" VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, ?)", k.id, k.currency, terms.Kind, negative, terms.Ceiling, w.book.now)
-	if err != nil {
-		return fmt.Errorf("ledger: open account: %w", err)
-	}
-	w.book.accounts[k] = &Account{ID: k.id, Currency: k.currency, Terms: terms}
-	return nil
+	return accountRow(openKind, k, at, termsNote(k.currency, terms)), &Account{ID: k.id, Currency: k.currency, Terms: terms}, nil
 }
 
 // accountRow is the row that opens or closes an account. Its id keeps an

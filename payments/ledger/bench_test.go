@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -51,4 +52,56 @@ func benchRecord(b *testing.B, accounts int64) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "transfers/s")
+}
+
+// BenchmarkCommitter measures what 50 clients get who each wait for their
+// acknowledgement, on spread accounts and with one account in every transfer.
+func BenchmarkCommitter(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		hot  bool
+	}{{"spread", false}, {"hot", true}} {
+		sqldbtest.EachBench(b, sqldbtest.Schemas{"ledger": ledger.Schema()}, c.name, func(b *testing.B, db *sqldb.DB) { benchCommitter(b, db, c.hot) })
+	}
+}
+
+func benchCommitter(b *testing.B, db *sqldb.DB, hot bool) {
+	book := ledger.New(func(string) (ledger.Terms, bool) { return ledger.Terms{Kind: "user", MayGoNegative: true}, true })
+	committer := ledger.NewCommitter(db, book, time.Now, ledger.CommitterConfig{})
+	running(b, committer)
+	var next atomic.Int64
+	b.SetParallelism(25) // times GOMAXPROCS: 50 clients on two cores
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			n := next.Add(1)
+			from, to := "hot", fmt.Sprintf("b%d", n%1000)
+			if !hot {
+				from = fmt.Sprintf("a%d", (n*7)%1000)
+			}
+			_, err := committer.Submit(b.Context(), ledger.Transfer{
+				ID: fmt.Sprintf("tr_%016d", n), Reference: fmt.Sprintf("ref_%016d", n),
+				Legs: []ledger.Leg{{Account: from, Currency: "EUR", Amount: -5}, {Account: to, Currency: "EUR", Amount: 5}},
+			})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "transfers/s")
+}
+
+// running runs the committer until the test ends.
+func running(t testing.TB, c *ledger.Committer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // accountKey names an account in one currency.
@@ -38,7 +39,9 @@ func checkShape(t *Transfer) error {
 		return fmt.Errorf("%w: id must have 1 to 128 bytes and no colon", ErrShape)
 	case len(t.Reference) > 256 || len(t.Note) > 1024:
 		return fmt.Errorf("%w: reference or note too long", ErrShape)
-	case (t.Kind == Post || t.Kind == Void) != (t.Resolves != ""):
+	case !storable(t.ID) || !storable(t.Reference) || !storable(t.Note):
+		return fmt.Errorf("%w: id, reference and note must be UTF-8 without a zero byte", ErrShape)
+	case (t.Kind == Post || t.Kind == Void || t.reverses) != (t.Resolves != ""):
 		return fmt.Errorf("%w: post and void, and only they, resolve a pending transfer", ErrShape)
 	case t.Kind != Pending && !t.ExpiresAt.IsZero():
 		return fmt.Errorf("%w: only a pending transfer expires", ErrShape)
@@ -60,13 +63,16 @@ func checkShape(t *Transfer) error {
 	return checkLegs(t.Legs)
 }
 
+// storable reports whether both databases keep s as it is.
+func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
 // checkLegs reports whether legs are a balanced set of postings.
 func checkLegs(legs []Leg) error {
 	if len(legs) < 2 || len(legs) > maxLegs {
 		return fmt.Errorf("%w: %d legs, want 2 to %d", ErrShape, len(legs), maxLegs)
 	}
 	for i, l := range legs {
-		if l.Account == "" || len(l.Account) > 160 || len(l.Currency) != 3 || strings.ToUpper(l.Currency) != l.Currency {
+		if l.Account == "" || len(l.Account) > 160 || !storable(l.Account) || !storable(l.Currency) || len(l.Currency) != 3 || strings.ToUpper(l.Currency) != l.Currency {
 			return fmt.Errorf("%w: leg %d: account %q, currency %q", ErrShape, i, l.Account, l.Currency)
 		}
 		if l.Amount == 0 || l.Amount > MaxAmount || l.Amount < -MaxAmount {
@@ -118,7 +124,27 @@ func (b *book) apply(t *Transfer) ([]posting, error) {
 		}
 		out[i] = posting{l, a.Posted}
 	}
+	if t.Kind == Pending {
+		b.holds[t.ID] = hold{legs, millis(t.ExpiresAt)}
+	}
 	return out, nil
+}
+
+// row decides t and returns the row that records it, not numbered yet.
+func (b *book) row(t *Transfer) (row, error) {
+	postings, err := b.apply(t)
+	if err != nil {
+		return row{}, err
+	}
+	r := row{
+		id: t.ID, kind: t.Kind, resolves: t.Resolves, reference: t.Reference,
+		effectiveAt: millis(t.EffectiveAt), recordedAt: b.now, expiresAt: millis(t.ExpiresAt),
+		note: t.Note, postings: postings,
+	}
+	if r.effectiveAt == 0 {
+		r.effectiveAt = b.now
+	}
+	return r, nil
 }
 
 // release undoes the reservation that t resolves and returns its legs.

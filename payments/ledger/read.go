@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"parley/internal/sqldb"
@@ -12,7 +11,7 @@ import (
 
 // Balance returns one account, or ErrAccountUnknown.
 func Balance(tx *sqldb.Tx, id, currency string) (Account, error) {
-	accounts, err := scanAccounts(tx, accountQueries[1], id, currency)
+	accounts, err := scanAccounts(tx, "WHERE a.id = ? AND a.currency = ?", id, currency)
 	if err != nil {
 		return Account{}, err
 	}
@@ -24,53 +23,29 @@ func Balance(tx *sqldb.Tx, id, currency string) (Account, error) {
 
 // Balances returns an account's balances, one for each currency it was opened in.
 func Balances(tx *sqldb.Tx, id string) ([]Account, error) {
-	return scanAccounts(tx, accountColumns+" WHERE id = ? ORDER BY currency", id)
+	return scanAccounts(tx, "WHERE a.id = ? ORDER BY a.currency", id)
 }
 
 // Accounts returns up to limit accounts behind (afterID, afterCurrency) in the order of id and currency.
 func Accounts(tx *sqldb.Tx, afterID, afterCurrency string, limit int) ([]Account, error) {
-	return scanAccounts(tx, accountColumns+" WHERE (id, currency) > (?, ?) ORDER BY id, currency LIMIT ?", afterID, afterCurrency, limit)
+	return scanAccounts(tx, "WHERE (a.id, a.currency) > (?, ?) ORDER BY a.id, a.currency LIMIT ?", afterID, afterCurrency, limit)
 }
 
-// Line is one posting of an account's statement.
-type Line struct {
-	Seq         int64
-	Transfer    string
-	Kind        Kind
-	Reference   string
-	Note        string
-	Amount      int64
-	Balance     int64 // posted, after this line
-	EffectiveAt time.Time
-	RecordedAt  time.Time
-}
-
-// Statement returns up to limit lines of an account, newest first, recorded
-// before the line with this sequence number; 0 begins at the newest. The next
-// page begins before the last line's Seq. Lines of kind Pending have not
-// changed the balance.
-func Statement(tx *sqldb.Tx, id, currency string, before int64, limit int) ([]Line, error) {
-	if before <= 0 {
-		before = math.MaxInt64
-	}
-	rows, err := tx.Query("SELECT t.seq, t.id, t.kind, t.reference, t.note, p.amount, p.balance, t.effective_at, t.recorded_at"+
-		" FROM ledger_postings p JOIN ledger_transfers t ON t.seq = p.seq"+
-		" WHERE p.account = ? AND p.currency = ? AND p.seq < ? ORDER BY p.seq DESC LIMIT ?", id, currency, before, limit)
+func scanAccounts(tx *sqldb.Tx, where string, args ...any) ([]Account, error) {
+	rows, err := tx.Query("SELECT "+balanceColumns+" FROM ledger_accounts a "+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: statement: %w", err)
+		return nil, fmt.Errorf("ledger: read accounts: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	var lines []Line
+	var accounts []Account
 	for rows.Next() {
-		var l Line
-		var effective, recorded int64
-		if err := rows.Scan(&l.Seq, &l.Transfer, &l.Kind, &l.Reference, &l.Note, &l.Amount, &l.Balance, &effective, &recorded); err != nil {
-			return nil, fmt.Errorf("ledger: statement: %w", err)
+		a, err := scanAccount(rows)
+		if err != nil {
+			return nil, fmt.Errorf("ledger: read accounts: %w", err)
 		}
-		l.EffectiveAt, l.RecordedAt = fromMillis(effective), fromMillis(recorded)
-		lines = append(lines, l)
+		accounts = append(accounts, a)
 	}
-	return lines, rows.Err()
+	return accounts, rows.Err()
 }
 
 // Find returns where the transfer with this reference stands, and whether there is one.

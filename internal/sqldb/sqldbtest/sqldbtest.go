@@ -88,3 +88,12 @@ func postgresSchema(t testing.TB, server string) string {
 	u.RawQuery = q.Encode()
 	return u.String()
 }
+
+// EachBench runs f as a benchmark of this name on every kind of database there is.
+func EachBench(b *testing.B, schemas Schemas, name string, f func(b *testing.B, db *sqldb.DB)) {
+	b.Helper()
+	b.Run("sqlite/"+name, func(b *testing.B) { f(b, Open(b, schemas)) })
+	if server := os.Getenv("PARLEY_TEST_POSTGRES"); server != "" {
+		b.Run("postgres/"+name, func(b *testing.B) { f(b, start(b, postgresSchema(b, server), schemas)) })
+	}
+}
