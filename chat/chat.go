@@ -67,9 +67,11 @@ type Deps struct {
 	DB        *sqldb.DB
 	Clock     clock.Clock
 	Publisher wire.Publisher
-	Names     Names                 // nil: nobody has a name
-	Log       *slog.Logger          // nil discards
-	Metrics   prometheus.Registerer // nil: not registered
+	Names     Names // nil: nobody has a name
+	// Journal, if given, takes part in the transaction of every new entry.
+	Journal func(tx *sqldb.Tx, ev wire.Event) error
+	Log     *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil: not registered
 }
 
 // Service is the conversations of one database. Its methods are safe for concurrent use.
@@ -78,6 +80,7 @@ type Service struct {
 	clock   clock.Clock
 	out     wire.Publisher
 	names   Names
+	journal func(tx *sqldb.Tx, ev wire.Event) error
 	log     *slog.Logger
 	rosters *rosterCache
 	metrics *metrics
@@ -91,8 +94,11 @@ func New(cfg Config, d Deps) *Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.Journal == nil {
+		d.Journal = func(*sqldb.Tx, wire.Event) error { return nil }
+	}
 	return &Service{
-		db: d.DB, clock: d.Clock, out: d.Publisher, names: d.Names, log: d.Log,
+		db: d.DB, clock: d.Clock, out: d.Publisher, names: d.Names, journal: d.Journal, log: d.Log,
 		rosters: newRosterCache(cfg.Rosters), metrics: newMetrics(d.Metrics),
 	}
 }

@@ -92,6 +92,9 @@ func (s *Service) write(tx *sqldb.Tx, conv wire.ConversationID, rec record, may 
 		return ev, false, err
 	}
 	ev = wire.Event{ID: rec.ID, Type: rec.Type, Conversation: conv, Seq: seq, Time: rec.Time, Author: rec.Author, Data: rec.Data}
+	if err := s.journal(tx, ev); err != nil {
+		return ev, false, err
+	}
 	s.announce(tx, ev, members, rec.also)
 	return ev, true, nil
 }

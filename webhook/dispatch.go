@@ -72,11 +72,17 @@ func (s *Service) Run(ctx context.Context) error {
 	c := &crew{busy: map[string]map[string]bool{}}
 	defer s.client.CloseIdleConnections()
 	defer c.wg.Wait()
-	swept := time.Time{}
+	swept, refreshed := time.Time{}, time.Time{}
 	for ctx.Err() == nil {
 		more, err := s.dispatch(ctx, c)
 		if err != nil && ctx.Err() == nil {
 			s.d.Log.Warn("webhooks: looking for work failed, trying again", "err", err)
+		}
+		if seen := time.Now(); seen.Sub(refreshed) >= s.cfg.Poll || s.interest.filters.Load() == nil {
+			refreshed = seen
+			if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+				s.d.Log.Warn("webhooks: endpoints not read, trying again", "err", err)
+			}
 		}
 		if now := s.now(); now.Sub(swept) >= housekeeping {
 			swept = now

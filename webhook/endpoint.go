@@ -116,6 +116,7 @@ func (s *Service) Create(ctx context.Context, c wire.Caller, in Change) (Endpoin
 		if n >= MaxEndpoints {
 			return fmt.Errorf("%w: at most %d", ErrLimit, MaxEndpoints)
 		}
+		tx.AfterCommit(s.interest.forget)
 		return insertEndpoint(tx, &e, now)
 	})
 	if err != nil {
@@ -204,6 +205,7 @@ func (s *Service) alter(ctx context.Context, c wire.Caller, id string, do func(*
 			return err
 		}
 		tx.AfterCommit(s.Wake)
+		tx.AfterCommit(s.interest.forget)
 		return updateEndpoint(tx, &e, s.now())
 	})
 	return e, err
@@ -225,6 +227,7 @@ func (s *Service) Delete(ctx context.Context, c wire.Caller, id string) error {
 		if n == 0 {
 			return ErrUnknown
 		}
+		tx.AfterCommit(s.interest.forget)
 		return forget(tx, "endpoint = ?", id)
 	})
 }

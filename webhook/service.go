@@ -113,6 +113,8 @@ type Service struct {
 	client *http.Client
 	bell   chan struct{} // holds at most one ring
 	m      metrics
+
+	interest interest
 }
 
 type metrics struct {

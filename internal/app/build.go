@@ -171,12 +171,13 @@ func (p *parts) revoked(r auth.Revocation) {
 func (p *parts) buildMoney(n *Node) (err error) {
 	related := &relations{}
 	users := identity.NewDirectory(p.db, n.clock, identity.DirectoryConfig{Relations: related})
-	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Log: n.log, Metrics: p.registry})
-	p.relay = outbox.NewRelay(p.db, n.clock, outbox.Config{Log: n.log, Metrics: p.registry})
-	p.relay.InTx("conversations", cards{p.chat}.deliver)
 	p.webhooks = webhook.New(webhook.Config{Source: n.baseURL, AllowPrivate: n.opts.Config.Webhooks.AllowPrivate},
 		webhook.Deps{DB: p.db, Clock: n.clock, Log: n.log, Metrics: p.registry})
-	p.relay.InTx("webhooks", hooks{p.webhooks}.deliver)
+	told := &hooks{p.webhooks}
+	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Journal: told.entry, Log: n.log, Metrics: p.registry})
+	p.relay = outbox.NewRelay(p.db, n.clock, outbox.Config{Log: n.log, Metrics: p.registry})
+	p.relay.InTx("conversations", cards{p.chat}.deliver)
+	p.relay.InTx("webhooks", told.deliver)
 	cfg := n.opts.Config.Payments
 	var rail payments.Rail
 	if cfg.Sandbox {

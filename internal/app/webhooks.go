@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"parley/internal/sqldb"
 	"parley/payments/outbox"
@@ -10,19 +11,39 @@ import (
 	"parley/wire"
 )
 
-// hooks hands what happened to payments to webhooks: an outbox consumer that
-// writes the deliveries in the transaction that moves its cursor.
+// hooks hands what happened to webhooks, in the transactions that write it.
 type hooks struct{ webhooks *webhook.Service }
 
-func (h hooks) deliver(tx *sqldb.Tx, ev outbox.Event) error {
+// deliver is the outbox consumer: what happened to a payment, a payout, a link
+// or a request is named by the change, for example payment.held.
+func (h *hooks) deliver(tx *sqldb.Tx, ev outbox.Event) error {
 	var data struct {
-		Payment json.RawMessage `json:"payment"`
-		Change  string          `json:"change"`
+		Change string `json:"change"`
 	}
 	if err := json.Unmarshal(ev.Data, &data); err != nil {
 		return fmt.Errorf("webhook event %s: %w", ev.ID, err)
 	}
+	name := ev.Type
+	if object, ok := strings.CutSuffix(ev.Type, ".updated"); ok && data.Change != "" {
+		name = object + "." + data.Change
+	}
 	return h.webhooks.Consume(tx, webhook.Event{
-		ID: wire.EventID(ev.ID), Type: "payment." + data.Change, Object: ev.Object, Seq: ev.ObjectSeq, Time: ev.Time, Data: ev.Data,
+		ID: wire.EventID(ev.ID), Type: name, Object: ev.Object, Seq: ev.ObjectSeq, Time: ev.Time, Data: ev.Data,
+	})
+}
+
+// fromConversations are the first words of the types that begin in a conversation.
+var fromConversations = map[string]bool{"message": true, "member": true, "conversation": true, "call": true}
+
+// entry hands what happened in a conversation to webhooks, in the transaction
+// that writes it (chat.Deps.Journal). The object is the conversation, counted by
+// its log. What the outbox tells already is left out, and so is what belongs to
+// one user alone.
+func (h *hooks) entry(tx *sqldb.Tx, ev wire.Event) error {
+	if !fromConversations[strings.SplitN(ev.Type, ".", 2)[0]] || !h.webhooks.Wanted(ev.Type) {
+		return nil
+	}
+	return h.webhooks.Consume(tx, webhook.Event{
+		ID: ev.ID, Type: ev.Type, Object: string(ev.Conversation), Seq: ev.Seq, Time: ev.Time, Data: ev.Data,
 	})
 }
