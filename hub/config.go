@@ -87,6 +87,9 @@ type Config struct {
 	RetryAfterDrain time.Duration
 
 	Observers []Observer
+	// OnTold takes what TellNodes was given on any node, this one included. It
+	// must not block; nil ignores it.
+	OnTold func(body []byte)
 	// Clock tells when tokens expire. Heartbeats, timeouts and ages follow the machine.
 	Clock clock.Clock
 	// Metrics takes the hub's metrics; nil for none.

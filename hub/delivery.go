@@ -12,6 +12,7 @@ const (
 	kindEvent   broker.Kind = iota // Frame goes to the targets' sessions
 	kindReplace                    // the target's device opened a session, stamped Seq: older ones end
 	kindRevoke                     // Frame is a Revocation
+	kindTold                       // Frame is what TellNodes was given
 )
 
 // heldMax bounds the signals held back while a session opens, in bytes.
@@ -71,6 +72,10 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 			}
 		case kindRevoke:
 			r.revokeFrame(m.Frame)
+		case kindTold:
+			if r.cfg.OnTold != nil {
+				r.cfg.OnTold(m.Frame)
+			}
 		}
 	}
 	r.metrics.delivered.Add(float64(delivered))

@@ -26,6 +26,7 @@ import (
 	"parley/internal/clock"
 	"parley/internal/config"
 	"parley/internal/obs"
+	"parley/internal/redisdb"
 	"parley/internal/sqldb"
 	"parley/media"
 	"parley/media/opus"
@@ -48,7 +49,9 @@ type parts struct {
 	draining atomic.Bool
 
 	db       *sqldb.DB
-	broker   *broker.Memory
+	redis    redisdb.Client // nil: this node is alone
+	nodeID   string
+	broker   broker.Broker
 	hub      *hub.Hub
 	verifier *auth.Verifier
 	chat     *chat.Service
@@ -61,6 +64,7 @@ type parts struct {
 	cards    *identity.Cards
 	turn     *turn.Server // nil: off
 	sfu      *media.SFU   // nil: off
+	room     *rooms
 	rooms    *roomEvents
 	sessions *sessions
 	door     *door
@@ -94,7 +98,7 @@ func build(ctx context.Context, n *Node) (_ *parts, err error) {
 	if p.db, err = openDatabase(ctx, n.opts.Config.Database.URL); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(*Node) error{p.buildSockets, p.buildAuth, p.buildMoney, p.buildMedia, p.buildCalls, p.buildIdentity, p.buildTable} {
+	for _, step := range []func(*Node) error{p.buildCluster, p.buildSockets, p.buildAuth, p.buildMoney, p.buildMedia, p.buildCalls, p.buildIdentity, p.buildTable} {
 		if err := step(n); err != nil {
 			return nil, err
 		}
@@ -116,14 +120,13 @@ func openDatabase(ctx context.Context, url string) (*sqldb.DB, error) {
 }
 
 func (p *parts) buildSockets(n *Node) error {
-	p.broker = broker.NewMemory(broker.MemoryConfig{Metrics: p.registry})
 	p.door = &door{}
 	p.sessions = &sessions{log: n.log}
 	cfg := n.opts.Config
 	p.hub = hub.New(hub.Config{
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
 		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
-		Observers: []hub.Observer{p.sessions}, Grace: p.sessions, Clock: n.clock, Metrics: p.registry, Log: n.log,
+		Observers: []hub.Observer{p.sessions}, Grace: p.sessions, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
 	return nil
@@ -281,7 +284,8 @@ func (p *parts) buildCalls(n *Node) error {
 	if p.turn != nil {
 		deps.ICE = iceServers{p.turn}
 	}
-	room := &rooms{sfu: p.sfu, turn: p.turn, events: p.rooms}
+	room := &rooms{sfu: p.sfu, turn: p.turn, events: p.rooms, node: p.nodeID, tell: p.hub.TellNodes}
+	p.room = room
 	deps.SFU = room
 	if p.sfu != nil {
 		var sounds fs.FS
@@ -378,10 +382,14 @@ func (n *Node) media(ctx context.Context) error {
 
 // close releases what build opened, after or without Run.
 func (p *parts) close() error {
-	if p.db == nil {
-		return nil
+	var errs []error
+	if p.redis != nil {
+		errs = append(errs, p.redis.Close())
 	}
-	return p.db.Close()
+	if p.db != nil {
+		errs = append(errs, p.db.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // handler is everything the node answers over HTTP.

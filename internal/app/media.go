@@ -41,6 +41,8 @@ type rooms struct {
 	prompts opus.Library
 	turn    *turn.Server // nil: no relay to close with the call
 	events  *roomEvents
+	node    string                  // this one's id
+	tell    func(body []byte) error // reaches all nodes; nil: there are none
 }
 
 // Join implements signaling.Room.
@@ -66,15 +68,25 @@ func convertSlots(slots []media.Slot) []signaling.Slot {
 	return list
 }
 
-// Leave implements signaling.Room.
+// Leave implements signaling.Room, wherever the device is in the room.
 func (r *rooms) Leave(call wire.CallID, user wire.UserID, device wire.DeviceID) {
+	r.leave(call, user, device)
+	r.tellOthers(roomWord{Do: "leave", Call: call, User: user, Device: device})
+}
+
+func (r *rooms) leave(call wire.CallID, user wire.UserID, device wire.DeviceID) {
 	if r.sfu != nil {
 		_ = r.sfu.Leave(call, media.Participant{User: user, Device: device}) // gone already is as good
 	}
 }
 
-// Close implements signaling.Room; the call's relay allocations end with it.
+// Close implements signaling.Room; the call's relay allocations, on any node, end with it.
 func (r *rooms) Close(call wire.CallID) {
+	r.close(call)
+	r.tellOthers(roomWord{Do: "close", Call: call})
+}
+
+func (r *rooms) close(call wire.CallID) {
 	if r.sfu != nil {
 		r.sfu.Close(call)
 	}
@@ -85,6 +97,11 @@ func (r *rooms) Close(call wire.CallID) {
 
 // Mute implements signaling.Room for whichever device of user is in the room.
 func (r *rooms) Mute(call wire.CallID, user wire.UserID, muted bool) {
+	r.mute(call, user, muted)
+	r.tellOthers(roomWord{Do: "mute", Call: call, User: user, Muted: muted})
+}
+
+func (r *rooms) mute(call wire.CallID, user wire.UserID, muted bool) {
 	if r.sfu == nil {
 		return
 	}

@@ -9,6 +9,7 @@ import "time"
 type Config struct {
 	HTTP     HTTP     `yaml:"http"`
 	Database Database `yaml:"database"`
+	Redis    Redis    `yaml:"redis"`
 	Auth     Auth     `yaml:"auth"`
 	Hub      Hub      `yaml:"hub"`
 	Payments Payments `yaml:"payments"`
@@ -31,6 +32,15 @@ type HTTP struct {
 // Database is where the truth lives.
 type Database struct {
 	URL string `yaml:"url" secret:"true" doc:"SQLite file, or postgres://user:password@host/name"`
+}
+
+// Redis joins several nodes; without it a node is alone.
+type Redis struct {
+	URL      []string `yaml:"url" secret:"true" doc:"redis://[user:password@]host:port[/db], or rediss:// for TLS; several are Sentinels or nodes of a Cluster; empty: this node is alone"`
+	Sentinel string   `yaml:"sentinel" doc:"name of the master, when the addresses are those of Sentinels"`
+	Cluster  bool     `yaml:"cluster" doc:"the addresses are nodes of a Redis Cluster (version 7 or later)"`
+	Password string   `yaml:"password" secret:"true" doc:"password, instead of one in the addresses"`
+	Prefix   string   `yaml:"prefix" doc:"begins every key and channel; the same on all nodes"`
 }
 
 // Auth says whose tokens and keys are believed.
@@ -107,6 +117,7 @@ func Default() Config {
 	return Config{
 		HTTP:     HTTP{Listen: "127.0.0.1:8080"},
 		Database: Database{URL: "parley.db"},
+		Redis:    Redis{Prefix: "parley:"},
 		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},
 		Payments: Payments{HoldTime: 7 * 24 * time.Hour, ConfirmTime: 2 * time.Minute},
 		Passkeys: Passkeys{RPName: "Parley"},

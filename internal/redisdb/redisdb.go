@@ -18,6 +18,9 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+// Client is the connection, under a name that does not need the library.
+type Client = redis.UniversalClient
+
 // Config says where Redis is.
 type Config struct {
 	// URLs are redis://[user:password@]host:port[/db] or rediss:// for TLS, or
@@ -41,7 +44,7 @@ const timeLimit = 2 * time.Second
 // Open returns a client; nothing is connected yet. It retries nothing by
 // itself, except for the redirections of a Cluster: what a failure means is
 // known where the command is issued. Errors wrap ErrConfig.
-func Open(cfg Config) (redis.UniversalClient, error) {
+func Open(cfg Config) (Client, error) {
 	silence()
 	opts := &redis.UniversalOptions{
 		MasterName: cfg.Master, Protocol: 2, MaxRetries: -1, MaxRedirects: 3,

@@ -1,0 +1,165 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/internal/redisdb/redistest"
+	"parley/internal/sqldb/sqldbtest"
+	"parley/wire"
+)
+
+// twoNodes runs f with two nodes on one database and one Redis.
+func twoNodes(t *testing.T, f func(t *testing.T, a, b *node, redis *redistest.Server), sets ...string) {
+	t.Helper()
+	sqldbtest.OnPostgres(t, func(t *testing.T, url string) {
+		redis := redistest.Start(t)
+		sets := append([]string{"database.url=" + url, "redis.url=redis://" + redis.Addr, "hub.heartbeat=1s", "hub.rate=10000", "hub.burst=10000"}, sets...)
+		a := start(t, t.TempDir(), sets...)
+		b := start(t, t.TempDir(), sets...)
+		f(t, a, b, redis)
+	})
+}
+
+// say sends a message and returns when it is acknowledged.
+func (p *person) say(conv, text string) {
+	p.t.Helper()
+	p.do("messages.send", map[string]any{"conversation": conv, "client_id": wire.NewID[string]("c_", time.Now()), "text": text})
+}
+
+// awaitText waits for a message of that text.
+func (p *person) awaitText(text string) {
+	p.t.Helper()
+	p.await("the message "+text, func(ev wire.Event, d map[string]any) bool {
+		return ev.Type == "message.created" && strings.Contains(fmt.Sprint(d), text)
+	})
+}
+
+func TestNodes_ChatPassesBetweenThem(t *testing.T) {
+	twoNodes(t, func(_ *testing.T, a, b *node, _ *redistest.Server) {
+		buyer, seller, tablet := a.join("buyer", "b1"), b.join("seller", "s1"), a.join("seller", "s2")
+		conv := directWith(buyer, "seller")
+		buyer.say(conv, "over there")
+		seller.awaitText("over there")
+		tablet.awaitText("over there")
+		seller.say(conv, "and back")
+		buyer.awaitText("and back")
+		tablet.awaitText("and back")
+	})
+}
+
+func TestNodes_OneSocketPerDeviceOverAllOfThem(t *testing.T) {
+	twoNodes(t, func(t *testing.T, a, b *node, _ *redistest.Server) {
+		first := a.join("buyer", "b1")
+		b.join("buyer", "b1")
+		select {
+		case <-first.conn.Done():
+		case <-time.After(patience):
+			t.Fatal("the older socket is still open")
+		}
+		if code := first.conn.CloseCode(); code != wire.CloseReplaced {
+			t.Errorf("closed with %d", code)
+		}
+	})
+}
+
+// Everything that was acknowledged reaches everybody once and in order, though
+// Redis was killed twice meanwhile.
+func TestNodes_RedisRestartsUnderChat(t *testing.T) {
+	twoNodes(t, func(t *testing.T, a, b *node, redis *redistest.Server) {
+		buyer, seller := a.join("buyer", "b1"), b.join("seller", "s1")
+		conv := directWith(buyer, "seller")
+		ctx, stop := context.WithCancel(t.Context())
+		var talkers sync.WaitGroup
+		sent := map[*person]*int{buyer: new(int), seller: new(int)}
+		for p, n := range sent {
+			talkers.Go(func() {
+				for ctx.Err() == nil {
+					*n++
+					p.say(conv, fmt.Sprintf("%s says %d.", p.user, *n))
+				}
+			})
+		}
+		for round := range 2 {
+			seller.awaitText(fmt.Sprintf("buyer says %d.", 20+300*round))
+			redis.Kill()
+			redis.Restart()
+		}
+		buyer.awaitText(fmt.Sprintf("buyer says %d.", 700))
+		stop()
+		talkers.Wait()
+		for p := range sent {
+			for q, n := range sent {
+				p.awaitSeen(fmt.Sprintf("%s says %d.", q.user, *n))
+			}
+			p.hasLog(conv)
+		}
+		if got := len(b.entries(conv)); got < *sent[buyer]+*sent[seller] {
+			t.Errorf("the log has %d entries of %d and %d messages", got, *sent[buyer], *sent[seller])
+		}
+	})
+}
+
+// awaitSeen waits until a text has come, whatever else came before or after.
+func (p *person) awaitSeen(text string) {
+	p.t.Helper()
+	p.mu.Lock()
+	p.taken = 0
+	p.mu.Unlock()
+	p.awaitText(text)
+}
+
+// numbers are the positions in conv that reached p, in the order in which they came.
+func (p *person) numbers(conv string) []int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var seqs []int64
+	for _, ev := range p.events {
+		if string(ev.Conversation) == conv && ev.Seq > 0 {
+			seqs = append(seqs, ev.Seq)
+		}
+	}
+	return seqs
+}
+
+// hasLog checks that what reached p of conv has no gap, no repetition and the right order.
+func (p *person) hasLog(conv string) {
+	p.t.Helper()
+	seqs := p.numbers(conv)
+	if len(seqs) == 0 {
+		p.t.Errorf("%s got nothing", p.user)
+	}
+	for i, seq := range seqs {
+		if seq != seqs[0]+int64(i) {
+			p.t.Errorf("%s got %v: not one after another at %d", p.user, seqs[max(0, i-3):min(len(seqs), i+4)], i)
+			return
+		}
+	}
+}
+
+// entries pages through a conversation's log with the server key.
+func (n *node) entries(conv string) []int64 {
+	n.t.Helper()
+	var seqs []int64
+	for after := int64(0); ; {
+		var page struct {
+			Entries []struct{ Seq int64 }
+		}
+		at := fmt.Sprintf("/v1/conversations/%s/entries?after=%d&limit=200", conv, after)
+		if err := n.server("").Do(context.Background(), "GET", at, "", nil, &page); err != nil {
+			n.t.Fatal(err)
+		}
+		if len(page.Entries) == 0 {
+			return seqs
+		}
+		for _, e := range page.Entries {
+			seqs = append(seqs, e.Seq)
+		}
+		after = slices.Max(seqs)
+	}
+}
