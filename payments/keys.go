@@ -56,7 +56,14 @@ var refusals = []struct {
 	{"confirmation_expired", ErrConfirmationExpired},
 	{"live_required", ErrLiveRequired},
 	{"too_much", ErrTooMuch},
+	{"quote_expired", ErrQuoteExpired},
+	{"exchange_empty", ErrExchangeEmpty},
 	{"rail", ErrRail},
+	{"account_unknown", ledger.ErrAccountUnknown},
+	{"transfer_resolved", ledger.ErrResolved},
+	{"transfer_expired", ledger.ErrHoldExpired},
+	{"transfer_reversed", ledger.ErrReversed},
+	{"reference_used", ledger.ErrDuplicate},
 }
 
 // Refusal is a refusal repeated from the first request with the same key. It

@@ -59,6 +59,8 @@ var (
 	ErrHoldExpired = errors.New("pending transfer expired")
 	// ErrNotEmpty says that an account with a balance or open holds cannot close.
 	ErrNotEmpty = errors.New("account is not empty")
+	// ErrTerms says that an account exists on other terms; it is an ErrShape too.
+	ErrTerms = fmt.Errorf("%w: account is open on other terms", ErrShape)
 	// ErrUnknown says that there is no transfer of this id.
 	ErrUnknown = errors.New("transfer unknown")
 	// ErrReversed says that the transfer has been reversed already.
