@@ -75,14 +75,13 @@ var problemDocs = map[string]string{
 	"rail_refused":               "The outside payment system refused; the detail has its reason.",
 	"rail_unavailable":           "This node has no such payment rail; the sandbox exists in dev mode only.",
 
-	"transfer_unknown":     "There is no payout or top-up with this id, or it is not for you to see.",
+	"transfer_unknown":     "There is no payout, top-up or transfer of the ledger with this id, it is not for you to see, or it is not a pending one that could be posted or voided.",
 	"payout_name_mismatch": "The destination belongs to somebody of another name; for a close match the detail tells it. Show it, and send the payout again with accept_name if the person wants to go on.",
 
 	"ledger_reserved":         "The account or transfer belongs to payments and is moved by them only. The app may move money on accounts that begin with app: and on what users have available.",
 	"account_unknown":         "There is no such account in this currency. The app's own accounts are opened with ledger.accounts.open first.",
 	"account_not_empty":       "An account with a balance or pending transfers cannot be closed. Move the rest away and resolve what is pending.",
 	"account_terms":           "The account exists with other terms (may_go_negative, ceiling). Terms do not change; open another account.",
-	"transfer_unknown":        "There is no transfer with this id, or it is not a pending one.",
 	"transfer_resolved":       "A pending transfer is posted or voided at most once; resolved_by names what did it.",
 	"transfer_expired":        "The time of the pending transfer is over; what it reserved is available again.",
 	"transfer_reversed":       "A transfer is reversed at most once; resolved_by names the reversal.",
