@@ -17,3 +17,10 @@ func newID(prefix string, now time.Time) string {
 	_, _ = rand.Read(b[6:]) // never fails since Go 1.24
 	return prefix + idEncoding.EncodeToString(b[:])
 }
+
+// idFloor returns the least id that newID could have made at t.
+func idFloor(prefix string, t time.Time) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(t.UnixMilli())<<16)
+	return prefix + idEncoding.EncodeToString(b[:])
+}

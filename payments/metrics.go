@@ -25,6 +25,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, r := range refusals {
 		m.refusals.WithLabelValues(r.code)
 	}
+	for reason := range stops {
+		m.refusals.WithLabelValues("safety_" + reason)
+	}
 	if reg != nil {
 		reg.MustRegister(m.changes, m.refusals)
 	}
