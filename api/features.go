@@ -29,11 +29,11 @@ type Features struct {
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
+		paymentOperations(f.Payments), ledgerOperations(f.Payments), railOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
 	)
 }
 
 // Rules are the rules of all features.
 func Rules() []Rule {
-	return slices.Concat(identityRules, chatRules, paymentRules, callsRules, webhookRules)
+	return slices.Concat(identityRules, chatRules, paymentRules, ledgerRules, railRules, callsRules, webhookRules)
 }

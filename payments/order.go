@@ -38,6 +38,10 @@ const (
 	// reasonLost is the reason of such an order (ISO 20022: timeout at the instructed agent).
 	reasonLost = "AB06"
 
+	// lookEvery and returnsFor bound how a payout that is done is looked at again.
+	lookEvery  = 24 * time.Hour
+	returnsFor = 5 * 24 * time.Hour
+
 	firstBackoff = time.Second
 	lastBackoff  = 15 * time.Minute
 )
@@ -114,16 +118,22 @@ const (
 	contradicts verdict = "contradiction"
 )
 
-// after returns the order after an answer of the rail, or after none (failed).
+// after returns the order after an answer of the rail, or after none (asked is why).
 // It is pure. What is booked follows from the verdict, and a verdict comes once:
 // it is given only with the change of state it belongs to.
-func (o order) after(out RailOutcome, failed bool, now time.Time) (order, verdict) {
+func (o order) after(out RailOutcome, asked error, now time.Time) (order, verdict) {
 	o.Updated = now
+	failed := asked != nil
+	wait := backoff(o.Tries)
+	var busy *RailBusyError
+	if errors.As(asked, &busy) {
+		wait = max(wait, busy.After)
+	}
 	if !failed && out.ID != "" {
 		o.RailID = out.ID
 	}
 	if !o.open() {
-		return o.afterEnd(out, failed, now)
+		return o.afterEnd(out, failed, now.Add(wait))
 	}
 	switch {
 	case failed || out.Status == RailAbsent && o.State == OrderPending:
@@ -135,29 +145,42 @@ func (o order) after(out RailOutcome, failed bool, now time.Time) (order, verdic
 	case out.Status == RailAbsent:
 		o.State = OrderUnknown
 	case out.Status == RailDone:
-		return o.end(OrderDone, ""), isDone
+		next := o.end(OrderDone, "")
+		next.lookAgain(now)
+		return next, isDone
 	case out.Status == RailRefused:
 		return o.end(OrderRefused, out.Reason), isRefused
 	default:
 		o.State, o.Reason = OrderPending, out.Reason
 	}
 	o.Waited = true
-	o.Due = now.Add(backoff(o.Tries))
+	o.Due = now.Add(wait)
 	return o, nothingNew
 }
 
 // afterEnd takes what a rail says of an order whose outcome is booked.
-func (o order) afterEnd(out RailOutcome, failed bool, now time.Time) (order, verdict) {
+func (o order) afterEnd(out RailOutcome, failed bool, again time.Time) (order, verdict) {
 	o.Due = time.Time{}
 	switch {
 	case failed: // somebody wanted to know; ask again later
-		o.Due = now.Add(backoff(o.Tries))
+		o.Due = again
 	case o.State == OrderDone && out.Status == RailRefused && o.outgoing():
 		return o.end(OrderReturned, out.Reason), isReturned
 	case o.State == OrderDone && out.Status == RailRefused, o.State == OrderRefused && out.Status == RailDone:
 		return o, contradicts
+	default:
+		o.lookAgain(again)
 	}
 	return o, nothingNew
+}
+
+// lookAgain has the rail asked once more about a payout that is done, a day
+// later and until it is returnsFor old: banks send money back, and the rail's
+// own word of it may be lost.
+func (o *order) lookAgain(now time.Time) {
+	if o.State == OrderDone && o.Action == RailPayout && now.Sub(o.CreatedAt) < returnsFor {
+		o.Due = now.Add(lookEvery)
+	}
 }
 
 func (o order) end(state OrderState, reason string) order {

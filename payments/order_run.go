@@ -139,7 +139,7 @@ func (s *Service) advance(ctx context.Context, o order) error {
 	if err != nil {
 		s.d.Log.Warn("payments: outcome at the rail unknown", "order", o.ID, "action", string(o.Action), "error", err)
 	}
-	return s.settle(ctx, o, out, err != nil)
+	return s.settle(ctx, o, out, err)
 }
 
 // askRail orders what has never been sent. What may have been sent is looked up

@@ -13,7 +13,7 @@ import (
 
 // settle lets a rail's answer take effect: the order's next state, the postings
 // that belong to it and the event, in one transaction.
-func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, failed bool) error {
+func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, asked error) error {
 	var v verdict
 	err := s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if taken.Payment != "" {
@@ -30,7 +30,7 @@ func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, fail
 		}
 		now := s.now()
 		var next order
-		next, v = o.after(out, failed, now)
+		next, v = o.after(out, asked, now)
 		if v == isDone || v == isRefused || v == isReturned {
 			if err := s.bookVerdict(tx, &next, v, now); err != nil {
 				return err
@@ -47,7 +47,7 @@ func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, fail
 	if err != nil {
 		return err
 	}
-	s.m.rail(taken.Action, out, failed)
+	s.m.rail(taken.Action, out, asked != nil)
 	if v == contradicts {
 		s.m.contradictions.Inc()
 		s.d.Log.Error("payments: the rail takes back an outcome that is booked; look at it", "order", taken.ID, "rail", taken.Rail, "now", string(out.Status))

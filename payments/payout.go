@@ -191,13 +191,13 @@ const nameTimeout = 5 * time.Second
 
 // GetTransfer returns a payout or top-up to its user or a server key; to
 // others it is unknown.
-func (s *Service) GetTransfer(ctx context.Context, a Actor, id string) (Transfer, error) {
+func (s *Service) GetTransfer(ctx context.Context, a Actor, kind RailAction, id string) (Transfer, error) {
 	var o order
 	err := s.d.DB.View(ctx, func(tx *sqldb.Tx) (err error) {
 		o, err = loadOrder(tx, id)
 		return err
 	})
-	if err == nil && !a.Server && (a.User == "" || o.User != a.User) {
+	if err == nil && (o.Action != kind || !a.Server && (a.User == "" || o.User != a.User)) {
 		err = fmt.Errorf("%w: %.80s", ErrOrderUnknown, id)
 	}
 	if err != nil {

@@ -48,7 +48,9 @@ const (
 	RailPending RailStatus = "pending" // decided later: find out with Find
 	RailRefused RailStatus = "refused"
 	// RailAbsent is an answer of Find only: the rail has no order of this
-	// reference. A rail must not say so before it is sure.
+	// reference. Within a day of the order that may be premature, because it is
+	// then given again under the same reference; after a day it must be certain,
+	// because the money goes back.
 	RailAbsent RailStatus = "absent"
 )
 
@@ -73,6 +75,18 @@ type Rail interface {
 	// empty when it has not told one.
 	Find(ctx context.Context, o RailOrder, id string) (RailOutcome, error)
 }
+
+// RailBusyError is an unknown outcome of which the rail says when to ask again.
+type RailBusyError struct {
+	After time.Duration
+	Err   error
+}
+
+// Error implements error.
+func (e *RailBusyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *RailBusyError) Unwrap() error { return e.Err }
 
 // NameMatch is what a rail says of an account holder's name.
 type NameMatch string

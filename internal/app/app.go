@@ -118,8 +118,8 @@ func checkLoopbackOnly(opts Options) error {
 	switch {
 	case opts.Dev:
 		return fmt.Errorf("dev mode has fixed keys and play money, so it listens on loopback only, not on %q", host)
-	case opts.Config.Payments.Sandbox:
-		return fmt.Errorf("payments.sandbox makes play money, so it needs a listener on loopback, not on %q", host)
+	case opts.Config.Payments.Sandbox || opts.Config.Payments.Rail == railSandbox:
+		return fmt.Errorf("the sandbox rail makes play money, so it needs a listener on loopback, not on %q", host)
 	}
 	for _, key := range opts.Config.Auth.ServerKeys {
 		if strings.HasPrefix(key, devKeyPrefix) {

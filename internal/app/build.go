@@ -57,6 +57,7 @@ type parts struct {
 	chat     *chat.Service
 	board    *presence.Memory
 	payments *payments.Service
+	rail     payments.Rail // nil: none
 	relay    *outbox.Relay
 	webhooks *webhook.Service
 	calls    *signaling.Service
@@ -182,15 +183,14 @@ func (p *parts) buildMoney(n *Node) (err error) {
 	p.relay.InTx("conversations", cards{p.chat}.deliver)
 	p.relay.InTx("webhooks", told.deliver)
 	cfg := n.opts.Config.Payments
-	var rail payments.Rail
-	if cfg.Sandbox {
-		rail = payments.Sandbox{}
+	if p.rail, err = newRail(n.opts.Config, n.clock); err != nil {
+		return err
 	}
 	p.payments, err = payments.New(
 		payments.Config{FeeBasisPoints: int64(cfg.FeeBasisPoints), HoldFor: cfg.HoldTime, ConfirmFor: cfg.ConfirmTime},
 		payments.Deps{
 			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat},
-			Rail: rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
+			Rail: p.rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
 		})
 	related.chat, related.payments = p.chat, p.payments
 	p.identity = &identity.Service{Directory: users}
@@ -359,7 +359,7 @@ func (p *parts) remember(operation string, problem *wire.Problem) {
 func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
-		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.Books().Run, p.calls.Run, p.board.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.Books().Run, p.calls.Run, p.board.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {
 		g.Go(func() error { return run(ctx) })
@@ -400,6 +400,7 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle("GET /v1/socket", p.hub)
+	p.mountRail(mux, cfg.Stripe)
 	mux.Handle("GET /.well-known/jwks.json", p.cards)
 	mux.HandleFunc("GET /v1/words/en.json", serveWords)
 	mux.Handle("GET /metrics", obs.MetricsHandler(p.registry))

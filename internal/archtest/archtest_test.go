@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"parley/payments/ledger":            {"parley/internal/sqldb"},
 	"parley/payments/outbox":            {"parley/internal/sqldb", "parley/internal/clock"},
 	"parley/payments":                   {"parley/internal/sqldb", "parley/internal/clock", "parley/payments/ledger", "parley/payments/outbox"},
+	"parley/payments/stripe":            {"parley/payments"},
 	"parley/chat":                       {"leaves"},
 	"parley/signaling":                  {"leaves"},
 	"parley/identity":                   {"leaves"},

@@ -13,6 +13,7 @@ type Config struct {
 	Auth     Auth     `yaml:"auth"`
 	Hub      Hub      `yaml:"hub"`
 	Payments Payments `yaml:"payments"`
+	Stripe   Stripe   `yaml:"stripe"`
 	Passkeys Passkeys `yaml:"passkeys"`
 	TURN     TURN     `yaml:"turn"`
 	Media    Media    `yaml:"media"`
@@ -68,6 +69,14 @@ type Payments struct {
 	HoldTime       time.Duration `yaml:"hold_time" doc:"how long held money stays held before it goes back"`
 	ConfirmTime    time.Duration `yaml:"confirm_time" doc:"how long both parties have to confirm once the first one began"`
 	Sandbox        bool          `yaml:"sandbox" doc:"offer the sandbox rail, which makes play money; refused unless the listener is on loopback"`
+	Rail           string        `yaml:"rail" doc:"the way to the outside world: sandbox, stripe or none; empty: none, or what payments.sandbox says"`
+}
+
+// Stripe is the account behind the stripe rail.
+type Stripe struct {
+	Key           string `yaml:"key" secret:"true" doc:"secret API key (sk_… or rk_…)"`
+	WebhookSecret string `yaml:"webhook_secret" secret:"true" doc:"secret (whsec_…) of the webhook that points to /v1/rails/stripe/events; empty: outcomes are only asked for"`
+	URL           string `yaml:"url" doc:"where the API is; empty: https://api.stripe.com"`
 }
 
 // Passkeys binds WebAuthn to the app's site.
