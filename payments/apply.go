@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,8 +13,8 @@ import (
 )
 
 // apply lets a command take effect: the next state, the postings and the event
-// in the caller's transaction. Nothing is written when nothing changes. A
-// payment that becomes confirmed is captured at once. Events are numbered last,
+// in the caller's transaction. Nothing is written when nothing changes. What
+// follows of itself, an automatic capture, happens in the same transaction. Events are numbered last,
 // after the ledger's rows: every transaction takes those two locks in this order.
 func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stored, error) {
 	type news struct {
@@ -27,14 +28,21 @@ func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stor
 		if err != nil || r.Change == "" {
 			return at, err
 		}
+		if err := s.pass(tx, at, &r, c, now); err != nil {
+			if len(heard) > 0 && errors.Is(err, ErrSafetyCooling) {
+				break // the hold stands; it is captured by a command later
+			}
+			return at, err
+		}
 		if at, err = s.commit(tx, at, r, now); err != nil {
 			return at, err
 		}
 		heard = append(heard, news{at.Intent, r.Change})
-		if at.State != Confirmed {
+		next, more := at.follows(c.Do)
+		if !more {
 			break
 		}
-		c = Command{Do: DoCapture, By: Server}
+		c = next
 	}
 	if err := s.settleAsk(tx, before, at.Intent, now); err != nil {
 		return at, err
@@ -70,7 +78,7 @@ func (s *Service) seal(in *Intent) error {
 		expires = in.HoldExpires
 	}
 	text, digest, err := s.d.Digester(Snapshot{
-		V: 1, Payment: in.ID, Version: in.Version, Amount: in.Amount, Currency: in.Currency,
+		V: 1, Payment: in.ID, Version: in.Version, Amount: in.Amount, Fee: in.Fees.onTop(in.Amount), Currency: in.Currency,
 		PayeeID: in.Payee, PayeeNameShown: in.PayeeName, Purpose: in.purpose(), Expires: expires.UTC().Format(time.RFC3339),
 	})
 	if err != nil {

@@ -23,6 +23,9 @@ type CreateInput struct {
 	ExpiresIn time.Duration
 	// Confirm is ConfirmLive, or ConfirmNone from a server key; empty lets the policy decide.
 	Confirm string
+	// Capture is CaptureAutomatic or CaptureManual; empty: automatic when both
+	// confirm live, manual else.
+	Capture string
 }
 
 const (
@@ -41,6 +44,7 @@ func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment,
 	if err != nil {
 		return Payment{}, err
 	}
+	insisted := in.Confirm == ConfirmNone
 	if in.Confirm == "" {
 		decision, err := s.decide(ctx, in.Payer, in.Payee, in.Amount, in.Currency, payee.NameCheck)
 		if err != nil {
@@ -56,6 +60,11 @@ func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment,
 		intent, err := s.place(tx, in, payee, ask, now)
 		if err != nil {
 			return Payment{}, err
+		}
+		if insisted {
+			if err := insist(tx, intent.ID); err != nil {
+				return Payment{}, err
+			}
 		}
 		return view(intent), s.announce(tx, intent, "requested", now)
 	})
@@ -79,7 +88,7 @@ func (s *Service) begin(in CreateInput, payee Person, now time.Time) Intent {
 	return Intent{
 		ID: newID("pay_", now), State: Requested, Version: 1,
 		Payer: in.Payer, Payee: in.Payee, PayeeName: payee.Shown, Amount: in.Amount, Currency: in.Currency,
-		FeeBasisPoints: s.cfg.FeeBasisPoints, Order: in.Order, Memo: in.Memo, Conversation: in.Conversation, Confirm: in.Confirm,
+		Fees: s.cfg.feeRule(in.Currency), Order: in.Order, Memo: in.Memo, Conversation: in.Conversation, Confirm: in.Confirm, Capture: captureMode(in.Capture, in.Confirm),
 		Deadline: now.Add(in.ExpiresIn).Truncate(time.Millisecond), CreatedAt: now, UpdatedAt: now,
 	}
 }
@@ -87,10 +96,14 @@ func (s *Service) begin(in CreateInput, payee Person, now time.Time) Intent {
 // request is what two creations with one key must have in common. What the
 // policy decided is not part of it.
 func (in CreateInput) request() request {
-	return request{
+	r := request{
 		"operation": "create", "payer": in.Payer, "payee": in.Payee, "amount": fmt.Sprint(in.Amount), "currency": in.Currency,
 		"conversation": in.Conversation, "order": in.Order, "memo": in.Memo, "expires_in": fmt.Sprint(in.ExpiresIn.Seconds()),
 	}
+	if in.Capture != "" {
+		r["capture"] = in.Capture
+	}
+	return r
 }
 
 // complete fills in who asks and checks the rest.
@@ -116,10 +129,12 @@ func (s *Service) complete(in *CreateInput, a Actor) error {
 		return ErrSelf
 	case in.Confirm != "" && in.Confirm != ConfirmLive && in.Confirm != ConfirmNone:
 		return fmt.Errorf("%w: confirm %.16q", ErrInput, in.Confirm)
+	case in.Capture != "" && in.Capture != CaptureAutomatic && in.Capture != CaptureManual:
+		return fmt.Errorf("%w: capture %.16q", ErrInput, in.Capture)
 	case in.ExpiresIn != 0 && (in.ExpiresIn < minExpiresIn || in.ExpiresIn > maxExpiresIn):
 		return fmt.Errorf("%w: expires_in must be 60 to %d seconds", ErrInput, int(maxExpiresIn.Seconds()))
 	}
-	if err := CheckAmount(in.Amount, in.Currency); err != nil {
+	if err := s.checkAmount(in.Amount, in.Currency); err != nil {
 		return err
 	}
 	if err := s.checkText("order", in.Order, maxOrder); err != nil {
@@ -148,7 +163,11 @@ func (s *Service) decide(ctx context.Context, payer, payee string, amount int64,
 	if err != nil {
 		return Decision{}, err
 	}
-	d, err := s.d.Policy.Decide(ctx, Facts{Payer: payer, Payee: payee, Amount: amount, Currency: currency, Relation: relation, NameCheck: nameCheck})
+	f := Facts{Payer: payer, Payee: payee, Amount: amount, Currency: currency, Relation: relation, NameCheck: nameCheck}
+	if f.Digits, err = Exponent(currency); err != nil {
+		return Decision{}, err
+	}
+	d, err := s.d.Policy.Decide(ctx, f)
 	if err != nil {
 		return Decision{}, fmt.Errorf("payments: policy: %w", err)
 	}
@@ -158,14 +177,19 @@ func (s *Service) decide(ctx context.Context, payer, payee string, amount int64,
 // relation tells whether the payer has paid the payee before.
 func (s *Service) relation(ctx context.Context, payer, payee string) (relation string, err error) {
 	err = s.d.DB.View(ctx, func(tx *sqldb.Tx) error {
-		var n int64
-		err := tx.QueryRow("SELECT COUNT(*) FROM (SELECT 1 FROM payments_intents WHERE payer = ? AND payee = ? AND captured > 0 LIMIT 1) AS paid", payer, payee).Scan(&n)
-		if relation = RelationFirst; n > 0 {
-			relation = RelationKnown
-		}
+		relation, err = relationTx(tx, payer, payee)
 		return err
 	})
 	return relation, err
+}
+
+func relationTx(tx *sqldb.Tx, payer, payee string) (string, error) {
+	var n int64
+	err := tx.QueryRow("SELECT COUNT(*) FROM (SELECT 1 FROM payments_intents WHERE payer = ? AND payee = ? AND captured > 0 LIMIT 1) AS paid", payer, payee).Scan(&n)
+	if n > 0 {
+		return RelationKnown, err
+	}
+	return RelationFirst, err
 }
 
 // checkText bounds a text that people write and keeps card numbers out.

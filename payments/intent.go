@@ -3,7 +3,6 @@ package payments
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 )
 
@@ -36,6 +35,7 @@ const (
 	Held         State = "held"
 	Confirming   State = "confirming"
 	Confirmed    State = "confirmed"
+	PartCaptured State = "part_captured" // a part is captured, the rest is still on hold
 	Captured     State = "captured"
 	PartRefunded State = "part_refunded"
 	Refunded     State = "refunded"
@@ -50,7 +50,16 @@ const (
 // How a payment is confirmed.
 const (
 	ConfirmLive = "live" // both parties, in a call, each with a passkey
-	ConfirmNone = "none" // a server key captures
+	ConfirmNone = "none" // the payer or a server key captures
+)
+
+// When a payment is captured.
+const (
+	// CaptureAutomatic captures all of the hold as soon as what Confirm asks for
+	// is there: with ConfirmNone right after the hold.
+	CaptureAutomatic = "automatic"
+	// CaptureManual waits for the command.
+	CaptureManual = "manual"
 )
 
 // Party is on whose behalf a command is given. Parties can be combined in the transition table.
@@ -79,25 +88,28 @@ type Intent struct {
 	PayeeName    string // as shown to the payer
 	Amount       int64  // minor units
 	Currency     string
-	// FeeBasisPoints is the fee rule the payment was made under.
-	FeeBasisPoints int64
-	Order, Memo    string
-	Conversation   string
-	Confirm        string // ConfirmLive or ConfirmNone
+	Fees         FeeRule // the payment was made under
+	Order, Memo  string
+	Conversation string
+	Confirm      string // ConfirmLive or ConfirmNone
+	Capture      string // CaptureAutomatic or CaptureManual
 	// Ask says who asked for the payment and how.
 	Ask Ask
 
-	Held        int64 // on hold now
-	Captured    int64 // taken from the hold, fee included
-	Fee         int64 // of Captured
+	Held        int64 // on hold now, with what a fee on top of the rest costs
+	Limit       int64 // of Captured: the amount when it was held, less when the hold was reduced
+	Captured    int64 // of Amount, without a fee on top
+	Fee         int64 // of Captured when the payee pays it, else besides it
 	Refunded    int64 // of Captured
 	FeeRefunded int64 // of Fee
 	Reserved    int64 // taken from the payee for an open dispute
+	Dispute     Dispute
 
 	PayerConfirmed, PayeeConfirmed bool
 	Call, Transcript               string // what the confirmations were made in
 
 	Deadline        time.Time // of the request; then of nothing
+	HeldAt          time.Time // when the hold that is there, or was the last, began
 	HoldExpires     time.Time
 	ConfirmDeadline time.Time
 	CreatedAt       time.Time
@@ -115,11 +127,16 @@ const (
 	// DoUnconfirm makes confirmations void, because the call's keys changed.
 	DoUnconfirm Verb = "unconfirm"
 	DoCapture   Verb = "capture"
-	DoVoid      Verb = "void"
-	DoDecline   Verb = "decline"
-	DoCancel    Verb = "cancel"
-	DoRefund    Verb = "refund"
-	DoReport    Verb = "report"
+	// DoExtend lets the hold last longer, DoReduce gives a part of it back.
+	DoExtend  Verb = "extend"
+	DoReduce  Verb = "reduce"
+	DoVoid    Verb = "void"
+	DoDecline Verb = "decline"
+	DoCancel  Verb = "cancel"
+	DoRefund  Verb = "refund"
+	DoReport  Verb = "report"
+	// DoAnswer is the payee's answer to a dispute.
+	DoAnswer Verb = "answer"
 	// DoReview stops a payment until it is resolved, for example because the words differ.
 	DoReview  Verb = "review"
 	DoResolve Verb = "resolve"
@@ -135,28 +152,37 @@ type Command struct {
 	Version int64
 	// Digest of a confirmation; empty is not compared.
 	Digest string
-	// Amount of an edit, capture or refund; 0 means: as it is, all, all that is left.
+	// Amount of an edit, capture or refund; 0 means: as it is, all, all that is
+	// left. Of a reduced hold: what can still be captured afterwards.
 	Amount int64
-	// Memo of an edit; nil keeps it.
+	// KeepRest of a capture leaves what it does not take on hold, for captures that follow.
+	KeepRest bool
+	// Memo of an edit or the text of an answer; nil keeps it.
 	Memo *string
 	// Call and Transcript of a confirmation.
 	Call, Transcript string
-	// Until is the new deadline: of a hold, of the first confirmation, or of
-	// the request when an edit asks for a new hold.
+	// Until is the new deadline: of a hold, of the first confirmation, of the
+	// request when an edit asks for a new hold, of the decision about a dispute
+	// when it is answered.
 	Until time.Time
-	// Available is what the payee can give towards a dispute's reserve.
+	// Available is what the payee can give towards a dispute's reserve, or
+	// towards its outcome when a deadline passes.
 	Available int64
+	// Dispute has the deadlines of the dispute that a report opens.
+	Dispute Dispute
 	// Reason of a decline: one of DeclineReasons, or empty.
 	Reason string
 	// For is who wins a resolved dispute or review: Payer or Payee.
 	For Party
+	// Safety is what comes with it for the gate; Apply does not look at it.
+	Safety *SafetyInput
 }
 
 // Effect is money that moves with a transition. All effects of one transition
 // are posted together or not at all.
 type Effect struct {
 	Kind   EffectKind
-	Amount int64
+	Amount int64 // what leaves or reaches the payer, a fee on top included
 	// Fee is the part of a capture that goes to the fee account, or of a refund
 	// that comes from there.
 	Fee int64
@@ -221,7 +247,7 @@ func (in Intent) inTime(c Command, now time.Time) error {
 		if in.State == Requested && past(in.Deadline, now) {
 			return fmt.Errorf("%w: the request expired", ErrState)
 		}
-	case DoConfirm, DoCapture, DoEdit:
+	case DoConfirm, DoCapture, DoEdit, DoExtend, DoReduce:
 		if past(in.HoldExpires, now) && in.Held > 0 {
 			return ErrHoldExpired
 		}
@@ -235,12 +261,43 @@ func (in Intent) inTime(c Command, now time.Time) error {
 	return nil
 }
 
+// Total is what the payer pays for all of the amount: with the fee when it comes on top.
+func (in Intent) Total() int64 { return in.Amount + in.Fees.onTop(in.Amount) }
+
+// Capturable is how much of the amount can still be captured from the hold.
+func (in Intent) Capturable() int64 {
+	if in.Held == 0 {
+		return 0
+	}
+	return in.Limit - in.Captured
+}
+
+// holdFor is what must be on hold so that limit can be captured in all.
+func (in Intent) holdFor(limit int64) int64 {
+	paid := int64(0)
+	if in.Fees.PaidBy == FeeByPayer {
+		paid = in.Fee
+	}
+	return limit - in.Captured + in.Fees.onTop(limit) - paid
+}
+
+// follows returns the command that a payment gives itself after did: a capture
+// when nothing is missing for it. A deadline is followed by nothing.
+func (in Intent) follows(did Verb) (Command, bool) {
+	ready := in.State == Confirmed || in.State == Held && in.Confirm == ConfirmNone
+	switch did {
+	case DoHold, DoConfirm, DoResolve:
+		return Command{Do: DoCapture, By: Server}, ready && in.Capture == CaptureAutomatic
+	}
+	return Command{}, false
+}
+
 // DueAt returns when the next deadline passes, or the zero time when nothing is waited for.
 func (in Intent) DueAt() time.Time {
 	switch in.State {
 	case Requested:
 		return in.Deadline
-	case Held, Confirmed:
+	case Held, Confirmed, PartCaptured:
 		return in.HoldExpires
 	case Confirming:
 		if in.ConfirmDeadline.Before(in.HoldExpires) {
@@ -252,19 +309,21 @@ func (in Intent) DueAt() time.Time {
 			return in.HoldExpires
 		}
 		return in.Deadline
+	case Disputed:
+		return in.Dispute.dueAt()
 	}
 	return time.Time{}
 }
 
+// Due returns when the next deadline passes and what will happen then, in the
+// words of an event's change; false when nothing is waited for.
+func (in Intent) Due() (at time.Time, change string, ok bool) {
+	if at = in.DueAt(); at.IsZero() {
+		return at, "", false
+	}
+	r, err := in.Apply(Command{Do: DoTick, By: Clock, Available: MaxAmount}, at)
+	return at, r.Change, err == nil
+}
+
 // past reports whether a deadline that is set has passed.
 func past(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
-
-// share returns floor(amount * part / whole) for 0 <= part <= whole, whole > 0,
-// without overflow. Fees are rounded down, in the payee's favour; a fee given
-// back in parts is the share of all refunds so far less what was given back
-// before, so that the parts add up to the fee exactly.
-func share(amount, part, whole int64) int64 {
-	hi, lo := bits.Mul64(uint64(amount), uint64(part))
-	q, _ := bits.Div64(hi, lo, uint64(whole)) // quotient <= amount: cannot overflow
-	return int64(q)
-}

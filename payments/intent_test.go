@@ -16,13 +16,13 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func requested(confirm string) payments.Intent {
 	return payments.Intent{
 		ID: "pay_1", State: payments.Requested, Version: 1, Digest: "d1", Payer: "buyer", Payee: "seller", Amount: 12_000, Currency: "EUR",
-		FeeBasisPoints: 133, Confirm: confirm, Deadline: start.Add(24 * time.Hour), CreatedAt: start, UpdatedAt: start,
+		Fees: payments.FeeRule{BasisPoints: 133, PaidBy: payments.FeeByPayee, OnRefund: payments.FeeShared}, Confirm: confirm, Capture: payments.CaptureAutomatic, Deadline: start.Add(24 * time.Hour), CreatedAt: start, UpdatedAt: start,
 	}
 }
 
 var verbs = []payments.Verb{
 	payments.DoHold, payments.DoEdit, payments.DoConfirm, payments.DoUnconfirm, payments.DoCapture, payments.DoVoid, payments.DoDecline,
-	payments.DoCancel, payments.DoRefund, payments.DoReport, payments.DoReview, payments.DoResolve, payments.DoTick,
+	payments.DoCancel, payments.DoRefund, payments.DoReport, payments.DoAnswer, payments.DoExtend, payments.DoReduce, payments.DoReview, payments.DoResolve, payments.DoTick,
 }
 
 // anyCommand draws a command that may or may not fit.
@@ -32,6 +32,7 @@ func anyCommand(rt *rapid.T, in payments.Intent, now time.Time) payments.Command
 		By:         rapid.SampledFrom([]payments.Party{payments.Payer, payments.Payee, payments.Server}).Draw(rt, "by"),
 		For:        rapid.SampledFrom([]payments.Party{payments.Payer, payments.Payee}).Draw(rt, "for"),
 		Amount:     rapid.SampledFrom([]int64{0, 0, 1, 777, in.Amount - 1, in.Amount, in.Amount + 5}).Draw(rt, "amount"),
+		KeepRest:   rapid.Bool().Draw(rt, "keep rest"),
 		Call:       "call_1",
 		Transcript: rapid.SampledFrom([]string{"t1", "t1", "t2"}).Draw(rt, "transcript"),
 		Available:  rapid.Int64Range(0, 20_000).Draw(rt, "available"),
@@ -96,7 +97,7 @@ func TestIntent_EveryWalkKeepsMoneyAndFinalStates(t *testing.T) {
 
 func checkRefusal(rt *rapid.T, err error) {
 	for _, known := range []error{payments.ErrState, payments.ErrNotParty, payments.ErrVersionStale, payments.ErrHoldExpired, payments.ErrConfirmationExpired,
-		payments.ErrLiveRequired, payments.ErrTooMuch, payments.ErrAmount, payments.ErrNotDue} {
+		payments.ErrLiveRequired, payments.ErrTooMuch, payments.ErrAmount, payments.ErrInput, payments.ErrNotDue} {
 		if errors.Is(err, known) {
 			return
 		}

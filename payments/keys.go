@@ -71,6 +71,8 @@ var refusals = []struct {
 type Refusal struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
+	// Stop has the details when the gate refused.
+	Stop *Stop `json:"stop,omitempty"`
 }
 
 // Error implements error.
@@ -201,7 +203,7 @@ func replay[T any](k *keyRow, req request) (answer T, err error) {
 		if err := json.Unmarshal([]byte(k.answer), &r); err != nil {
 			return answer, fmt.Errorf("payments: stored refusal: %w", err)
 		}
-		return answer, &r
+		return answer, r.restore()
 	}
 	if err := json.Unmarshal([]byte(k.answer), &answer); err != nil {
 		return answer, fmt.Errorf("payments: stored answer: %w", err)
@@ -217,7 +219,9 @@ func once[T any](ctx context.Context, s *Service, a Actor, req request, do func(
 	if err := checkKey(a.Key); err != nil {
 		return answer, err
 	}
+	var stop *Stop // the gate refused: what it wrote stays, and nothing else was written
 	err := s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		stop = nil
 		k, err := findKey(tx, a)
 		if err != nil {
 			return err
@@ -228,10 +232,14 @@ func once[T any](ctx context.Context, s *Service, a Actor, req request, do func(
 		}
 		now := s.now()
 		if answer, err = do(tx, now); err != nil {
+			stop, err = s.stopped(tx, a, req, err, now)
 			return err
 		}
 		return saveKey(tx, a, req, keyDone, answer, now)
 	})
+	if err == nil && stop != nil {
+		return answer, stop
+	}
 	var repeated *Refusal
 	if r := refusalOf(err); r != nil && !errors.As(err, &repeated) {
 		s.m.refusals.WithLabelValues(r.Code).Inc()

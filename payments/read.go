@@ -142,11 +142,9 @@ func (s *Service) Sheet(ctx context.Context, a Actor, id string) (Sheet, error) 
 	if err != nil {
 		return Sheet{}, err
 	}
-	decision := byServer
-	if in.Confirm != ConfirmNone {
-		if decision, err = s.decide(ctx, in.Payer, in.Payee, in.Amount, in.Currency, payee.NameCheck); err != nil {
-			return Sheet{}, err
-		}
+	decision, err := s.policyOf(ctx, a, in, payee)
+	if err != nil {
+		return Sheet{}, err
 	}
 	sheet := Sheet{
 		Payment: view(in), Policy: decision, Actions: in.actions(a, payee.NameCheck),
@@ -180,14 +178,16 @@ var (
 	payerActions = map[State][]string{
 		Requested: {"call_and_pay", "decline", "report"},
 		Held:      {"call_and_pay", "void", "report"}, Confirming: {"call_and_pay", "void", "report"},
+		Confirmed: {"capture", "void", "report"}, PartCaptured: {"capture", "void", "report"},
 		InReview: {"void"}, Captured: {"report"}, PartRefunded: {"report"},
 	}
 	plainPayerActions = map[State][]string{
-		Requested: {"hold", "decline", "report"}, Held: {"capture", "void", "report"},
+		Requested: {"hold", "decline", "report"}, Held: {"capture", "void", "report"}, PartCaptured: {"capture", "void", "report"},
 		InReview: {"void"}, Captured: {"report"}, PartRefunded: {"report"},
 	}
 	payeeActions = map[State][]string{
 		Requested: {"edit", "cancel"}, Held: {"edit", "cancel"}, Confirming: {"edit", "cancel"},
+		Confirmed: {"reduce", "cancel"}, PartCaptured: {"reduce", "cancel", "refund"}, Disputed: {"answer", "refund"},
 		InReview: {"cancel"}, Captured: {"refund"}, PartRefunded: {"refund"},
 	}
 )

@@ -156,7 +156,7 @@ func (s *Service) reported(tx *sqldb.Tx, at stored, c *Command, now time.Time) e
 			return fmt.Errorf("payments: report: %w", err)
 		}
 	}
-	return reserveOf(tx, at, c, now)
+	return s.reserveOf(tx, at, c, now)
 }
 
 func (s *Service) notStopped(tx *sqldb.Tx, payee string) error {

@@ -59,6 +59,8 @@ type Actor struct {
 	User string
 	// Server says that a server key asks.
 	Server bool
+	// Device the person asks from, if known.
+	Device string
 	// Key is the idempotency key of a write.
 	Key string
 }
@@ -97,6 +99,7 @@ type Snapshot struct {
 	Payment        string `json:"payment"`
 	Version        int64  `json:"version"`
 	Amount         int64  `json:"amount"`
+	Fee            int64  `json:"fee,omitempty"` // that the payer pays on top of the amount
 	Currency       string `json:"currency"`
 	PayeeID        string `json:"payee_id"`
 	PayeeNameShown string `json:"payee_name_shown"`
@@ -109,12 +112,27 @@ type Digester func(Snapshot) (canonical []byte, digest string, err error)
 
 // Config of a Service; the zero value works.
 type Config struct {
-	// FeeBasisPoints is the fee, taken from the payee's part: 100 are 1 %. 0 means no fee.
+	// FeeBasisPoints is the fee, taken from the payee's part: 100 are 1 %. 0
+	// means no fee. It holds for currencies that Fees says nothing about.
 	FeeBasisPoints int64
+	// Fees are the rules by currency, see ParseFees; "*" is any other currency.
+	Fees map[string]FeeRule
 	// RequestFor is how long a request stays open unless it says otherwise. 0 means 24 h.
 	RequestFor time.Duration
 	// HoldFor is how long money stays on hold. 0 means 7 days.
 	HoldFor time.Duration
+	// MaxHold is how long after it began a hold may be extended to. 0 means 30 days.
+	MaxHold time.Duration
+	// AnswerFor is how long a payee may take to answer a dispute. 0 means 7 days.
+	AnswerFor time.Duration
+	// DecideFor is how long an answered dispute may wait for a decision. 0 means 30 days.
+	DecideFor time.Duration
+	// IfUnanswered and IfUndecided say who gets the money of a dispute whose
+	// deadline passes: ForPayer, ForPayee or ForNobody. Empty: unanswered for the
+	// payer, undecided for nobody, so that it waits for a server key.
+	IfUnanswered, IfUndecided string
+	// QuoteFor is how long a conversion's quote is good. 0 means 60 s.
+	QuoteFor time.Duration
 	// ConfirmFor is how long after the confirmation was opened both must have
 	// confirmed, and the bound of what a Confirmation may ask for. 0 means 120 s.
 	ConfirmFor time.Duration
@@ -135,8 +153,12 @@ type Deps struct {
 	Rooms    Rooms       // nil lets a payment name any conversation
 	// Relations say who may ask whom. nil: everybody may.
 	Relations Relations
-	Policy    Policy // nil asks for live confirmation always
+	Policy    Policy // nil asks for live confirmation always, or the Gate
+	Gate      Gate   // nil: nothing is asked when money is committed and leaves
 	Rail      Rail   // nil: no money comes in from outside
+	// Rates are prices from outside; those put by a server key count before
+	// them. nil: only what server keys put.
+	Rates Rates
 	// Sensitive reports whether a text holds a card number; such a text is
 	// refused and not kept. Required.
 	Sensitive func(text string) bool
@@ -159,13 +181,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.DB == nil || deps.Digester == nil || deps.Sensitive == nil {
 		return nil, errors.New("payments: a database, a digester and a test for sensitive texts are required")
 	}
-	if cfg.FeeBasisPoints < 0 || cfg.FeeBasisPoints > 10_000 {
-		return nil, fmt.Errorf("payments: a fee of %d basis points, want 0 to 10000", cfg.FeeBasisPoints)
+	if err := cfg.complete(); err != nil {
+		return nil, err
 	}
-	orDefault(&cfg.RequestFor, 24*time.Hour)
-	orDefault(&cfg.HoldFor, 7*24*time.Hour)
-	orDefault(&cfg.ConfirmFor, 120*time.Second)
-	orDefault(&cfg.SweepEvery, 200*time.Millisecond)
 	cfg.Asking.fill()
 	if cfg.LinkURL == "" {
 		cfg.LinkURL = "/l/"
@@ -178,6 +196,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if deps.Policy == nil {
 		deps.Policy = AlwaysLive{}
+		if deps.Gate != nil {
+			deps.Policy = deps.Gate
+		}
 	}
 	if deps.Wake == nil {
 		deps.Wake = func() {}
@@ -186,6 +207,20 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{cfg: cfg, d: deps, book: ledger.New(chart), m: newMetrics(deps.Metrics)}, nil
+}
+
+// complete fills in the defaults and reports what makes no sense.
+func (c *Config) complete() error {
+	orDefault(&c.RequestFor, 24*time.Hour)
+	orDefault(&c.HoldFor, 7*24*time.Hour)
+	orDefault(&c.MaxHold, max(30*24*time.Hour, c.HoldFor))
+	orDefault(&c.ConfirmFor, 120*time.Second)
+	orDefault(&c.SweepEvery, 200*time.Millisecond)
+	orDefault(&c.QuoteFor, time.Minute)
+	if c.MaxHold < c.HoldFor {
+		return fmt.Errorf("payments: a hold may last %v at most, but begins with %v", c.MaxHold, c.HoldFor)
+	}
+	return errors.Join(c.checkFees(), c.checkDisputes())
 }
 
 func orDefault(d *time.Duration, value time.Duration) {
@@ -207,9 +242,10 @@ func (idNames) Person(_ context.Context, user string) (Person, error) {
 
 // Accounts of the chart.
 const (
-	feesAccount = "fees"
-	railPrefix  = "rail:"
-	userPrefix  = "user:"
+	feesAccount    = "fees"
+	railPrefix     = "rail:"
+	userPrefix     = "user:"
+	exchangePrefix = "exchange:"
 )
 
 func availableAccount(user string) string { return userPrefix + user + ":available" }
@@ -223,6 +259,8 @@ func chart(id string) (ledger.Terms, bool) {
 		return ledger.Terms{Kind: "fees"}, true
 	case strings.HasPrefix(id, railPrefix):
 		return ledger.Terms{Kind: "rail", MayGoNegative: true}, true
+	case strings.HasPrefix(id, exchangePrefix):
+		return ledger.Terms{Kind: "exchange"}, true
 	case strings.HasPrefix(id, userPrefix):
 		return ledger.Terms{Kind: "user"}, true
 	}

@@ -2,8 +2,10 @@ package payments
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"parley/internal/sqldb"
@@ -15,24 +17,34 @@ type stored struct {
 	rev int64
 }
 
-const intentColumns = "id, rev, state, version, digest, snapshot, payer, payee, payee_name, amount, currency, fee_basis_points, order_ref, memo, conversation, confirm," +
-	" held, captured, fee, refunded, fee_refunded, reserved, payer_confirmed, payee_confirmed, call_id, transcript, deadline, hold_expires, confirm_deadline, created_at, updated_at, asked_by, silent, payee_check, link, request, decline_reason"
+const intentColumns = "id, rev, state, version, digest, snapshot, payer, payee, payee_name, amount, currency, fee_rule, order_ref, memo, conversation, confirm, capture_mode," +
+	" held, capture_limit, captured, fee, refunded, fee_refunded, reserved, dispute, payer_confirmed, payee_confirmed, call_id, transcript," +
+	" deadline, held_at, hold_expires, confirm_deadline, created_at, updated_at, asked_by, silent, payee_check, link, request, decline_reason"
 
 // scanner is a row of a query for intentColumns.
 type scanner interface{ Scan(dest ...any) error }
 
 func scanIntent(row scanner) (stored, error) {
 	var s stored
-	var payerOK, payeeOK, deadline, holdExpires, confirmBy, created, updated, silent int64
+	var fees, dispute string
+	var payerOK, payeeOK, deadline, heldAt, holdExpires, confirmBy, created, updated, silent int64
 	err := row.Scan(&s.ID, &s.rev, &s.State, &s.Version, &s.Digest, &s.Snapshot, &s.Payer, &s.Payee, &s.PayeeName, &s.Amount, &s.Currency,
-		&s.FeeBasisPoints, &s.Order, &s.Memo, &s.Conversation, &s.Confirm, &s.Held, &s.Captured, &s.Fee, &s.Refunded, &s.FeeRefunded, &s.Reserved,
-		&payerOK, &payeeOK, &s.Call, &s.Transcript, &deadline, &holdExpires, &confirmBy, &created, &updated,
+		&fees, &s.Order, &s.Memo, &s.Conversation, &s.Confirm, &s.Capture, &s.Held, &s.Limit, &s.Captured, &s.Fee, &s.Refunded, &s.FeeRefunded, &s.Reserved,
+		&dispute, &payerOK, &payeeOK, &s.Call, &s.Transcript, &deadline, &heldAt, &holdExpires, &confirmBy, &created, &updated,
 		&s.Ask.By, &silent, &s.Ask.PayeeCheck, &s.Ask.Link, &s.Ask.Request, &s.Ask.DeclineReason)
 	if err != nil {
 		return stored{}, err
 	}
+	if err := json.Unmarshal([]byte(fees), &s.Fees); err != nil {
+		return stored{}, fmt.Errorf("fee rule of %s: %w", s.ID, err)
+	}
+	if dispute != "" {
+		if err := json.Unmarshal([]byte(dispute), &s.Dispute); err != nil {
+			return stored{}, fmt.Errorf("dispute of %s: %w", s.ID, err)
+		}
+	}
 	s.PayerConfirmed, s.PayeeConfirmed, s.Ask.Silent = payerOK != 0, payeeOK != 0, silent != 0
-	s.Deadline, s.HoldExpires, s.ConfirmDeadline = fromMillis(deadline), fromMillis(holdExpires), fromMillis(confirmBy)
+	s.Deadline, s.HeldAt, s.HoldExpires, s.ConfirmDeadline = fromMillis(deadline), fromMillis(heldAt), fromMillis(holdExpires), fromMillis(confirmBy)
 	s.CreatedAt, s.UpdatedAt = fromMillis(created), fromMillis(updated)
 	return s, nil
 }
@@ -58,12 +70,15 @@ func loadForUpdate(tx *sqldb.Tx, id string) (stored, error) {
 }
 
 func insert(tx *sqldb.Tx, in Intent) error {
-	_, err := tx.Exec("INSERT INTO payments_intents ("+intentColumns+", due_at) VALUES"+
-		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	fees, err := json.Marshal(in.Fees)
+	if err != nil {
+		return fmt.Errorf("payments: fee rule: %w", err)
+	}
+	_, err = tx.Exec("INSERT INTO payments_intents ("+intentColumns+", due_at) VALUES ("+strings.Repeat("?, ", strings.Count(intentColumns, ",")+1)+"?)",
 		in.ID, 1, string(in.State), in.Version, in.Digest, in.Snapshot, in.Payer, in.Payee, in.PayeeName, in.Amount, in.Currency,
-		in.FeeBasisPoints, in.Order, in.Memo, in.Conversation, in.Confirm, in.Held, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved,
-		flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
-		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.CreatedAt), millis(in.UpdatedAt),
+		string(fees), in.Order, in.Memo, in.Conversation, in.Confirm, in.Capture, in.Held, in.Limit, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved,
+		"", flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
+		millis(in.Deadline), millis(in.HeldAt), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.CreatedAt), millis(in.UpdatedAt),
 		in.Ask.By, flag(in.Ask.Silent), in.Ask.PayeeCheck, in.Ask.Link, in.Ask.Request, in.Ask.DeclineReason, millis(in.DueAt()))
 	if err != nil {
 		return fmt.Errorf("payments: insert: %w", err)
@@ -73,12 +88,19 @@ func insert(tx *sqldb.Tx, in Intent) error {
 
 // update writes what a transition can change, if nobody else has changed the payment since it was read.
 func update(tx *sqldb.Tx, in Intent, rev int64) error {
+	dispute, err := in.Dispute.text()
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec("UPDATE payments_intents SET rev = rev + 1, state = ?, version = ?, digest = ?, snapshot = ?, amount = ?, memo = ?,"+
-		" held = ?, captured = ?, fee = ?, refunded = ?, fee_refunded = ?, reserved = ?, payer_confirmed = ?, payee_confirmed = ?, call_id = ?, transcript = ?,"+
-		" deadline = ?, hold_expires = ?, confirm_deadline = ?, updated_at = ?, decline_reason = ?, due_at = ? WHERE id = ? AND rev = ?",
+		" held = ?, capture_limit = ?, captured = ?, fee = ?, refunded = ?, fee_refunded = ?, reserved = ?, dispute = ?,"+
+		" payer_confirmed = ?, payee_confirmed = ?, call_id = ?, transcript = ?,"+
+		" deadline = ?, held_at = ?, hold_expires = ?, confirm_deadline = ?, updated_at = ?, decline_reason = ?, due_at = ? WHERE id = ? AND rev = ?",
 		string(in.State), in.Version, in.Digest, in.Snapshot, in.Amount, in.Memo,
-		in.Held, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved, flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
-		millis(in.Deadline), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.UpdatedAt), in.Ask.DeclineReason, millis(in.DueAt()), in.ID, rev)
+		in.Held, in.Limit, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved, dispute,
+		flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
+		millis(in.Deadline), millis(in.HeldAt), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.UpdatedAt),
+		in.Ask.DeclineReason, millis(in.DueAt()), in.ID, rev)
 	if err != nil {
 		return fmt.Errorf("payments: update: %w", err)
 	}

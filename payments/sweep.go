@@ -43,7 +43,13 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 			if err != nil {
 				return err
 			}
-			_, err = s.apply(tx, at, Command{Do: DoTick, By: Clock}, s.now())
+			tick := Command{Do: DoTick, By: Clock}
+			if at.State == Disputed {
+				if tick.Available, err = availableOf(tx, availableAccount(at.Payee), at.Currency); err != nil {
+					return err
+				}
+			}
+			_, err = s.apply(tx, at, tick, s.now())
 			return err
 		})
 		if err != nil && !errors.Is(err, ErrNotDue) { // another node was faster

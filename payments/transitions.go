@@ -2,6 +2,8 @@ package payments
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,11 +17,14 @@ type Transition struct {
 	// When tells in words which of several rows with the same From and On applies.
 	When string
 
-	when func(in *Intent, c Command, now time.Time) bool
+	when condition
 	do   func(in *Intent, c Command, now time.Time) ([]Effect, error)
 	// refuse is the error of a row that exists to say why not.
 	refuse error
 }
+
+// condition tells whether a row fits.
+type condition = func(in *Intent, c Command, now time.Time) bool
 
 // Transitions returns the table. Rows are tried from the top; the first that
 // fits state, verb and condition decides.
@@ -31,7 +36,7 @@ var (
 	undecided = []State{Requested, Held, Confirming, Confirmed}
 )
 
-var transitions = []Transition{
+var transitions = slices.Concat([]Transition{
 	{From: []State{Requested}, On: DoHold, By: Payer | Server, To: Held, Change: "held", do: hold},
 
 	{From: []State{Requested}, On: DoEdit, By: Payee, To: Requested, Change: "edited", do: edit},
@@ -45,44 +50,93 @@ var transitions = []Transition{
 	{From: []State{Confirming}, On: DoConfirm, By: Payer | Payee, When: "the second of two", To: Confirmed, Change: "confirmed", do: confirmSecond},
 	{From: []State{Confirming}, On: DoUnconfirm, By: Server, To: Held, Change: "confirmations_void", do: unconfirm},
 
-	{From: []State{Confirmed}, On: DoCapture, By: Server, To: Captured, Change: "captured", do: capture},
-	{From: onHold, On: DoCapture, By: Payer | Server, When: "live", when: isLive, refuse: ErrLiveRequired},
-	{From: []State{Held}, On: DoCapture, By: Payer | Server, To: Captured, Change: "captured", do: capture},
+	{From: onHold, On: DoCapture, By: Payer | Server, When: "live, not confirmed by both", when: isLive, refuse: ErrLiveRequired},
+	{From: []State{Held, Confirmed, PartCaptured}, On: DoCapture, By: Payer | Server, When: "of a part, the rest stays on hold", when: keepsRest, To: PartCaptured, Change: "part_captured", do: capture},
+	{From: []State{PartCaptured}, On: DoCapture, By: Payer | Server, When: "the last, refunded in part", when: partRefunded, To: PartRefunded, Change: "captured", do: captureLast},
+	{From: []State{Held, Confirmed, PartCaptured}, On: DoCapture, By: Payer | Server, When: "the last", To: Captured, Change: "captured", do: captureLast},
 
-	{From: []State{Held, Confirming, Confirmed, InReview}, On: DoVoid, By: Payer | Server, To: Voided, Change: "voided", do: release},
-	{From: []State{Requested}, On: DoDecline, By: Payer, To: Declined, Change: "declined", do: decline},
-	{From: []State{Requested, Held, Confirming, InReview}, On: DoCancel, By: Payee, To: Cancelled, Change: "cancelled", do: release},
+	{From: []State{Held, Confirming}, On: DoExtend, By: Payer | Server, To: Held, Change: "extended", do: extendVersion},
+	{From: []State{Confirmed}, On: DoExtend, By: Payer | Server, To: Confirmed, Change: "extended", do: extend},
+	{From: []State{PartCaptured}, On: DoExtend, By: Payer | Server, To: PartCaptured, Change: "extended", do: extend},
+	{From: onHold, On: DoReduce, By: Payee | Server, When: "live, not confirmed by both: edit the amount", when: isLive, refuse: ErrState},
+	{From: []State{Held}, On: DoReduce, By: Payee | Server, To: Held, Change: "reduced", do: reduce},
+	{From: []State{Confirmed}, On: DoReduce, By: Payee | Server, To: Confirmed, Change: "reduced", do: reduce},
+	{From: []State{PartCaptured}, On: DoReduce, By: Payee | Server, To: PartCaptured, Change: "reduced", do: reduce},
+},
+	closing([]State{PartCaptured, InReview}, DoVoid, Payer|Server, "", nil),
+	closing([]State{PartCaptured, InReview}, DoCancel, Payee, "", nil),
+	closing([]State{InReview}, DoResolve, Server, "for the payer", forPayer),
+	closing([]State{PartCaptured, InReview}, DoTick, Clock, "hold expires", holdPast),
+	[]Transition{
+		{From: []State{Held, Confirming, Confirmed, InReview}, On: DoVoid, By: Payer | Server, To: Voided, Change: "voided", do: release},
+		{From: []State{Requested}, On: DoDecline, By: Payer, To: Declined, Change: "declined", do: decline},
+		{From: []State{Requested, Held, Confirming, Confirmed, InReview}, On: DoCancel, By: Payee, To: Cancelled, Change: "cancelled", do: release},
 
-	{From: taken, On: DoRefund, By: Payee | Server, When: "of all that is left", when: refundsAll, To: Refunded, Change: "refunded", do: refund},
-	{From: taken, On: DoRefund, By: Payee | Server, When: "of a part", To: PartRefunded, Change: "refunded", do: refund},
+		{From: []State{PartCaptured}, On: DoRefund, By: Payee | Server, To: PartCaptured, Change: "refunded", do: refund},
+		{From: taken, On: DoRefund, By: Payee | Server, When: "of all that is left", when: refundsAll, To: Refunded, Change: "refunded", do: refund},
+		{From: taken, On: DoRefund, By: Payee | Server, When: "of a part", To: PartRefunded, Change: "refunded", do: refund},
+		{From: []State{Disputed}, On: DoRefund, By: Payee | Server, When: "of all that is left", when: refundsAll, To: Refunded, Change: "refunded", do: lose},
 
-	{From: undecided, On: DoReport, By: Payer, To: InReview, Change: "review", do: review},
-	{From: taken, On: DoReport, By: Payer, To: Disputed, Change: "disputed", do: dispute},
-	{From: undecided, On: DoReview, By: Server, To: InReview, Change: "review", do: review},
-	{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payer", when: forPayer, To: Voided, Change: "voided", do: release},
-	{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payee, money held", when: holdsMoney, To: Held, Change: "resolved"},
-	{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payee, nothing held", To: Requested, Change: "resolved"},
-	{From: []State{Disputed}, On: DoResolve, By: Server, When: "for the payer", when: forPayer, To: Refunded, Change: "refunded", do: refund},
-	{From: []State{Disputed}, On: DoResolve, By: Server, When: "for the payee, refunded in part", when: partRefunded, To: PartRefunded, Change: "resolved", do: unreserve},
-	{From: []State{Disputed}, On: DoResolve, By: Server, When: "for the payee", To: Captured, Change: "resolved", do: unreserve},
+		{From: undecided, On: DoReport, By: Payer, To: InReview, Change: "review", do: review},
+		{From: []State{Captured, PartRefunded}, On: DoReport, By: Payer, To: Disputed, Change: "disputed", do: dispute},
+		{From: []State{PartCaptured}, On: DoReport, By: Payer, When: "not all refunded", when: somethingLeft, To: Disputed, Change: "disputed", do: dispute},
+		{From: undecided, On: DoReview, By: Server, To: InReview, Change: "review", do: review},
+		{From: []State{PartCaptured}, On: DoReview, By: Server, To: InReview, Change: "review"},
+		{From: []State{Disputed}, On: DoAnswer, By: Payee, When: "in time, once", when: unanswered, To: Disputed, Change: "answered", do: answer},
+		{From: []State{Disputed}, On: DoAnswer, By: Payee, When: "late, or again", refuse: ErrState},
 
-	{From: []State{Requested}, On: DoTick, By: Clock, When: "request expires", when: requestPast, To: Expired, Change: "expired"},
-	{From: []State{Held, Confirming, Confirmed}, On: DoTick, By: Clock, When: "hold expires", when: holdPast, To: Voided, Change: "voided", do: release},
-	{From: []State{Confirming}, On: DoTick, By: Clock, When: "time to confirm is over", when: confirmPast, To: Held, Change: "confirmations_void", do: unconfirm},
-	{From: []State{InReview}, On: DoTick, By: Clock, When: "hold expires", when: holdPast, To: Voided, Change: "voided", do: release},
-	{From: []State{InReview}, On: DoTick, By: Clock, When: "request expires, nothing held", when: requestPast, To: Expired, Change: "expired"},
+		{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payer", when: forPayer, To: Voided, Change: "voided", do: release},
+		{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payee, captured in part", when: partTaken, To: PartCaptured, Change: "resolved"},
+		{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payee, money held", when: holdsMoney, To: Held, Change: "resolved"},
+		{From: []State{InReview}, On: DoResolve, By: Server, When: "for the payee, nothing held", To: Requested, Change: "resolved"},
+		{From: []State{Disputed}, On: DoResolve, By: Server, When: "for the payer", when: forPayer, To: Refunded, Change: "refunded", do: lose},
+		{From: []State{Disputed}, On: DoResolve, By: Server, When: "for the payee, refunded in part", when: partRefunded, To: PartRefunded, Change: "resolved", do: win},
+		{From: []State{Disputed}, On: DoResolve, By: Server, When: "for the payee", To: Captured, Change: "resolved", do: win},
+
+		{From: []State{Requested}, On: DoTick, By: Clock, When: "request expires", when: requestPast, To: Expired, Change: "expired"},
+		{From: []State{Held, Confirming, Confirmed}, On: DoTick, By: Clock, When: "hold expires", when: holdPast, To: Voided, Change: "voided", do: release},
+		{From: []State{Confirming}, On: DoTick, By: Clock, When: "time to confirm is over", when: confirmPast, To: Held, Change: "confirmations_void", do: unconfirm},
+		{From: []State{InReview}, On: DoTick, By: Clock, When: "hold expires", when: holdPast, To: Voided, Change: "voided", do: release},
+		{From: []State{InReview}, On: DoTick, By: Clock, When: "request expires, nothing held", when: requestPast, To: Expired, Change: "expired"},
+		{From: []State{Disputed}, On: DoTick, By: Clock, When: "dispute decided for the payer, all covered", when: forfeitsAll, To: Refunded, Change: "refunded", do: forfeit},
+		{From: []State{Disputed}, On: DoTick, By: Clock, When: "dispute decided for the payer, a part covered", when: forfeitsPart, To: PartRefunded, Change: "refunded", do: forfeit},
+		{From: []State{Disputed}, On: DoTick, By: Clock, When: "dispute decided for the payer, nothing covered", when: forfeitsNothing, To: Captured, Change: "resolved", do: forfeit},
+		{From: []State{Disputed}, On: DoTick, By: Clock, When: "dispute decided for the payee, refunded in part", when: keptPart, To: PartRefunded, Change: "resolved", do: win},
+		{From: []State{Disputed}, On: DoTick, By: Clock, When: "dispute decided for the payee", when: keptAll, To: Captured, Change: "resolved", do: win},
+	})
+
+// closing are the rows that end the hold of a payment of which a part is
+// captured: the rest goes back, and the state says what was captured and refunded.
+func closing(from []State, on Verb, by Party, why string, when condition) []Transition {
+	row := func(what string, also condition, to State) Transition {
+		return Transition{
+			From: from, On: on, By: by, When: strings.TrimPrefix(why+", "+what, ", "), To: to, Change: "released", do: closeRest,
+			when: func(in *Intent, c Command, now time.Time) bool {
+				return in.Captured > 0 && (when == nil || when(in, c, now)) && also(in, c, now)
+			},
+		}
+	}
+	return []Transition{
+		row("captured in part, all of it refunded", allRefunded, Refunded),
+		row("captured and refunded in part", partRefunded, PartRefunded),
+		row("captured in part", partTaken, Captured),
+	}
 }
 
 // transition finds the row for c.
 func (in *Intent) transition(c Command, now time.Time) (*Transition, error) {
-	known := false
+	known, party := false, false
 	for i := range transitions {
 		t := &transitions[i]
-		if t.On != c.Do || !contains(t.From, in.State) {
+		if t.On != c.Do || !slices.Contains(t.From, in.State) {
 			continue
 		}
 		known = true
-		if t.By&c.By == 0 || t.when != nil && !t.when(in, c, now) {
+		if t.By&c.By == 0 {
+			continue
+		}
+		party = true
+		if t.when != nil && !t.when(in, c, now) {
 			continue
 		}
 		if t.refuse != nil {
@@ -93,30 +147,31 @@ func (in *Intent) transition(c Command, now time.Time) (*Transition, error) {
 	switch {
 	case c.Do == DoTick:
 		return nil, ErrNotDue
-	case known:
+	case known && !party:
 		return nil, fmt.Errorf("%w: %s", ErrNotParty, c.Do)
 	}
 	return nil, fmt.Errorf("%w: %s of a payment that is %s", ErrState, c.Do, in.State)
 }
 
-func contains(states []State, s State) bool {
-	for _, x := range states {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
 // Conditions.
 
-func withinHold(in *Intent, c Command, _ time.Time) bool { return c.Amount <= in.Held }
-func isLive(in *Intent, _ Command, _ time.Time) bool     { return in.Confirm != ConfirmNone }
-func notLive(in *Intent, _ Command, _ time.Time) bool    { return in.Confirm == ConfirmNone }
-func forPayer(_ *Intent, c Command, _ time.Time) bool    { return c.For == Payer }
+func withinHold(in *Intent, c Command, _ time.Time) bool {
+	return c.Amount+in.Fees.onTop(c.Amount) <= in.Held
+}
+func isLive(in *Intent, _ Command, _ time.Time) bool  { return in.Confirm != ConfirmNone }
+func notLive(in *Intent, _ Command, _ time.Time) bool { return in.Confirm == ConfirmNone }
+func forPayer(_ *Intent, c Command, _ time.Time) bool { return c.For == Payer }
 
 func holdsMoney(in *Intent, _ Command, _ time.Time) bool   { return in.Held > 0 }
+func partTaken(in *Intent, _ Command, _ time.Time) bool    { return in.Captured > 0 }
 func partRefunded(in *Intent, _ Command, _ time.Time) bool { return in.Refunded > 0 }
+func allRefunded(in *Intent, _ Command, _ time.Time) bool  { return in.Refunded == in.Captured }
+func somethingLeft(in *Intent, _ Command, _ time.Time) bool {
+	return in.Refunded < in.Captured
+}
+func keepsRest(in *Intent, c Command, _ time.Time) bool {
+	return c.KeepRest && c.Amount != 0 && c.Amount < in.Capturable()
+}
 func requestPast(in *Intent, _ Command, now time.Time) bool {
 	return in.Held == 0 && past(in.Deadline, now)
 }
@@ -132,165 +187,4 @@ func refundsAll(in *Intent, c Command, _ time.Time) bool {
 }
 func sameAgain(in *Intent, c Command, now time.Time) bool {
 	return (c.By == Payer && in.PayerConfirmed || c.By == Payee && in.PayeeConfirmed) && !otherKeys(in, c, now)
-}
-
-// What rows do. They leave State to the table.
-
-func hold(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	in.Held, in.HoldExpires = in.Amount, c.Until
-	return []Effect{{Kind: EffectHold, Amount: in.Amount}}, nil
-}
-
-// edit makes the next version; what is held beyond the new amount goes back.
-func edit(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	if c.Amount != 0 {
-		if err := CheckAmount(c.Amount, in.Currency); err != nil {
-			return nil, err
-		}
-		in.Amount = c.Amount
-	}
-	if c.Memo != nil {
-		in.Memo = *c.Memo
-	}
-	in.Version++
-	in.clearConfirmations()
-	if extra := in.Held - in.Amount; in.Held > 0 && extra > 0 {
-		in.Held = in.Amount
-		return []Effect{{Kind: EffectRelease, Amount: extra}}, nil
-	}
-	return nil, nil
-}
-
-// editAbove gives the hold back: the payer has to agree to the higher amount.
-func editAbove(in *Intent, c Command, now time.Time) ([]Effect, error) {
-	effects := in.releaseAll()
-	if _, err := edit(in, c, now); err != nil {
-		return nil, err
-	}
-	if in.Deadline.Before(c.Until) {
-		in.Deadline = c.Until
-	}
-	return effects, nil
-}
-
-func confirmFirst(in *Intent, c Command, now time.Time) ([]Effect, error) {
-	in.ConfirmDeadline = c.Until
-	return confirmAlone(in, c, now)
-}
-
-// confirmAlone keeps only this confirmation; the deadline is not extended.
-func confirmAlone(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	if err := in.checkDigest(c); err != nil {
-		return nil, err
-	}
-	in.PayerConfirmed, in.PayeeConfirmed = c.By == Payer, c.By == Payee
-	in.Call, in.Transcript = c.Call, c.Transcript
-	return nil, nil
-}
-
-func confirmSecond(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	if err := in.checkDigest(c); err != nil {
-		return nil, err
-	}
-	in.PayerConfirmed, in.PayeeConfirmed = true, true
-	in.ConfirmDeadline = time.Time{}
-	return nil, nil
-}
-
-func (in *Intent) checkDigest(c Command) error {
-	if c.Digest != "" && c.Digest != in.Digest {
-		return fmt.Errorf("%w: the digest is another one", ErrVersionStale)
-	}
-	return nil
-}
-
-func unconfirm(in *Intent, _ Command, _ time.Time) ([]Effect, error) {
-	in.clearConfirmations()
-	return nil, nil
-}
-
-func (in *Intent) clearConfirmations() {
-	in.PayerConfirmed, in.PayeeConfirmed = false, false
-	in.Call, in.Transcript, in.ConfirmDeadline = "", "", time.Time{}
-}
-
-// capture takes the amount, or a part of it, from the hold and gives the rest back.
-func capture(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	amount := c.Amount
-	if amount == 0 {
-		amount = in.Held
-	}
-	if amount > in.Held {
-		return nil, fmt.Errorf("%w: capture of %d from a hold of %d", ErrTooMuch, amount, in.Held)
-	}
-	rest := in.Held - amount
-	in.Captured, in.Fee, in.Held = amount, share(amount, in.FeeBasisPoints, 10_000), 0
-	in.HoldExpires, in.ConfirmDeadline = time.Time{}, time.Time{}
-	effects := []Effect{{Kind: EffectCapture, Amount: amount, Fee: in.Fee}}
-	if rest > 0 {
-		effects = append(effects, Effect{Kind: EffectRelease, Amount: rest})
-	}
-	return effects, nil
-}
-
-func release(in *Intent, _ Command, _ time.Time) ([]Effect, error) {
-	in.clearConfirmations()
-	return in.releaseAll(), nil
-}
-
-func (in *Intent) releaseAll() []Effect {
-	amount := in.Held
-	in.Held, in.HoldExpires = 0, time.Time{}
-	if amount == 0 {
-		return nil
-	}
-	return []Effect{{Kind: EffectRelease, Amount: amount}}
-}
-
-// refund gives back a part or all of what is left, with the fee's share of it;
-// out of an open dispute's reserve first.
-func refund(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	left := in.Captured - in.Refunded
-	amount := c.Amount
-	if amount == 0 {
-		amount = left
-	}
-	if amount > left {
-		return nil, fmt.Errorf("%w: refund of %d, %d are left", ErrTooMuch, amount, left)
-	}
-	in.Refunded += amount
-	fee := share(in.Fee, in.Refunded, in.Captured) - in.FeeRefunded
-	in.FeeRefunded += fee
-	reserve := min(in.Reserved, amount-fee)
-	effects := []Effect{{Kind: EffectRefund, Amount: amount, Fee: fee, Reserve: reserve}}
-	in.Reserved -= reserve
-	return append(effects, in.unreserveAll()...), nil
-}
-
-func review(in *Intent, _ Command, _ time.Time) ([]Effect, error) {
-	in.clearConfirmations()
-	return nil, nil
-}
-
-// dispute reserves what the payee still has of the money.
-func dispute(in *Intent, c Command, _ time.Time) ([]Effect, error) {
-	at := in.Captured - in.Refunded - (in.Fee - in.FeeRefunded)
-	in.Reserved = max(0, min(at, c.Available))
-	if in.Reserved == 0 {
-		return nil, nil
-	}
-	return []Effect{{Kind: EffectReserve, Amount: in.Reserved}}, nil
-}
-
-func unreserve(in *Intent, _ Command, _ time.Time) ([]Effect, error) {
-	return in.unreserveAll(), nil
-}
-
-func (in *Intent) unreserveAll() []Effect {
-	amount := in.Reserved
-	in.Reserved = 0
-	if amount == 0 {
-		return nil
-	}
-	return []Effect{{Kind: EffectUnreserve, Amount: amount}}
 }
