@@ -8,6 +8,7 @@ import (
 	"parley/identity"
 	"parley/internal/clock"
 	"parley/payments"
+	"parley/safety"
 	"parley/signaling"
 	"parley/webhook"
 )
@@ -18,6 +19,9 @@ type Features struct {
 	Presence presence.Board
 	Calls    *signaling.Service
 	Payments *payments.Service
+	Safety   *safety.Service
+	// Policy shows a ruling of Safety as payment sheets do.
+	Policy   PolicyOf
 	Identity *identity.Service
 	Webhooks *webhook.Service
 	// Clock is nil where time cannot be moved.
@@ -29,11 +33,11 @@ type Features struct {
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), ledgerOperations(f.Payments), railOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
+		paymentOperations(f.Payments), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
 	)
 }
 
 // Rules are the rules of all features.
 func Rules() []Rule {
-	return slices.Concat(identityRules, chatRules, paymentRules, ledgerRules, railRules, callsRules, webhookRules)
+	return slices.Concat(identityRules, chatRules, paymentRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, webhookRules)
 }

@@ -78,4 +78,6 @@ type Rule struct {
 	RetryAfter int
 	// Hide keeps the error's own text out of the answer.
 	Hide bool
+	// More, if not nil, adds what the error knows besides its text.
+	More func(err error, p *wire.Problem)
 }

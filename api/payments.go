@@ -41,7 +41,7 @@ var paymentRules = []Rule{
 
 // actor is the caller as payments knows it.
 func actor(c wire.Caller) payments.Actor {
-	return payments.Actor{User: string(c.User), Server: c.IsServer(), Key: c.IdempotencyKey}
+	return payments.Actor{User: string(c.User), Server: c.IsServer(), Device: string(c.Device), Key: c.IdempotencyKey}
 }
 
 type paymentCreateInput struct {
@@ -54,6 +54,7 @@ type paymentCreateInput struct {
 	Memo         string `json:"memo,omitempty" maxLength:"200" example:"Bike"`
 	ExpiresIn    int64  `json:"expires_in,omitempty" minimum:"60" maximum:"7776000" doc:"seconds until the request expires; a day if left out"`
 	Confirm      string `json:"confirm,omitempty" enum:"live,none" doc:"none only with a server key; the policy decides if left out"`
+	Capture      string `json:"capture,omitempty" enum:"automatic,manual" doc:"automatic: all of the hold is captured as soon as what confirm asks for is there, with none right after the hold; manual: by payments.capture. Automatic for live and manual for none if left out"`
 }
 
 type paymentInput struct {
@@ -63,6 +64,9 @@ type paymentInput struct {
 type paymentHoldInput struct {
 	Payment string `json:"payment" maxLength:"80" doc:"payment id"`
 	Version int64  `json:"version,omitempty" minimum:"1" doc:"what the payer has seen"`
+	// For the safety rules.
+	Acknowledge *acknowledgeIn `json:"acknowledge,omitempty" doc:"answers to a hold that was refused with safety_acknowledge"`
+	Signals     []string       `json:"signals,omitempty" maxItems:"16" doc:"pressure that the device notices: screen_sharing, remote_control, external_call, payee_led"`
 }
 
 type paymentEditInput struct {
@@ -77,6 +81,27 @@ type paymentAmountInput struct {
 	Amount  int64  `json:"amount,omitempty" minimum:"1" maximum:"999999999999" doc:"minor units; all there is if left out"`
 }
 
+type paymentCaptureInput struct {
+	Payment string `json:"payment" maxLength:"80" doc:"payment id"`
+	Amount  int64  `json:"amount,omitempty" minimum:"1" maximum:"999999999999" doc:"minor units; all that can be captured if left out"`
+	Final   *bool  `json:"final,omitempty" doc:"false leaves the rest on hold for captures that follow; true, or left out, gives it back"`
+}
+
+type paymentExtendInput struct {
+	Payment   string `json:"payment" maxLength:"80" doc:"payment id"`
+	ExpiresIn int64  `json:"expires_in" minimum:"60" maximum:"31536000" doc:"seconds from now until the hold expires; later than it does already"`
+}
+
+type paymentReduceInput struct {
+	Payment string `json:"payment" maxLength:"80" doc:"payment id"`
+	Amount  int64  `json:"amount" minimum:"1" maximum:"999999999999" doc:"minor units that can still be captured afterwards"`
+}
+
+type paymentAnswerInput struct {
+	Payment string `json:"payment" maxLength:"80" doc:"payment id"`
+	Text    string `json:"text" minLength:"1" maxLength:"1000" doc:"what the payee says to it"`
+}
+
 type paymentResolveInput struct {
 	Payment string `json:"payment" maxLength:"80" doc:"payment id"`
 	Outcome string `json:"outcome" enum:"payer,payee" doc:"payer: the money goes back; payee: a review goes on, a dispute's reserve is released"`
@@ -84,7 +109,7 @@ type paymentResolveInput struct {
 
 type paymentListInput struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"80"`
-	State        string `json:"state,omitempty" enum:"requested,held,confirming,confirmed,captured,part_refunded,refunded,declined,expired,cancelled,voided,review,disputed"`
+	State        string `json:"state,omitempty" enum:"requested,held,confirming,confirmed,part_captured,captured,part_refunded,refunded,declined,expired,cancelled,voided,review,disputed"`
 	Cursor       string `json:"cursor,omitempty" maxLength:"80" doc:"next of the page before"`
 	Limit        int    `json:"limit,omitempty" minimum:"1" maximum:"100" doc:"50 if left out"`
 }
@@ -142,23 +167,41 @@ func paymentCommands(s *payments.Service) []Operation {
 			func(ctx context.Context, c wire.Caller, in paymentCreateInput) (payments.Payment, error) {
 				return s.Create(ctx, actor(c), payments.CreateInput{
 					Payer: in.Payer, Payee: in.Payee, Amount: in.Amount, Currency: in.Currency, Conversation: in.Conversation,
-					Order: in.Order, Memo: in.Memo, ExpiresIn: time.Duration(in.ExpiresIn) * time.Second, Confirm: in.Confirm,
+					Order: in.Order, Memo: in.Memo, ExpiresIn: time.Duration(in.ExpiresIn) * time.Second, Confirm: in.Confirm, Capture: in.Capture,
 				})
 			}),
 		Op(paymentRow("hold", "Put the amount on hold", "Reserves the amount from the payer's balance. It comes back by itself when the hold expires."),
 			func(ctx context.Context, c wire.Caller, in paymentHoldInput) (payments.Payment, error) {
-				return s.Hold(ctx, actor(c), in.Payment, in.Version)
+				return hold(ctx, s, c, in)
 			}),
 		Op(paymentRow("edit", "Change amount or memo", "By the payee. Makes the next version: confirmations are void, a lower amount reduces the hold at once, a higher one waits for a new hold."),
 			func(ctx context.Context, c wire.Caller, in paymentEditInput) (payments.Payment, error) {
 				return s.Edit(ctx, actor(c), in.Payment, payments.EditInput{Version: in.Version, Amount: in.Amount, Memo: in.Memo})
 			}),
-		paymentAmountCommand(paymentRow("capture", "Take held money", "All of it or a part; the rest goes back in the same step. Only for payments that need no live confirmation."), s.Capture),
+		Op(paymentRow("capture", "Take held money", "All of it or a part; the rest goes back in the same step, unless `final` is false. A payment that needs live confirmation must be confirmed by both first."),
+			func(ctx context.Context, c wire.Caller, in paymentCaptureInput) (payments.Payment, error) {
+				if in.Final != nil && !*in.Final {
+					return s.CapturePart(ctx, actor(c), in.Payment, in.Amount)
+				}
+				return s.Capture(ctx, actor(c), in.Payment, in.Amount)
+			}),
+		Op(paymentRow("extend", "Let a hold last longer", "By the payer or a server key, within the node's bound. Before both have confirmed live it makes the next version, because how long the offer stands is part of what they confirm."),
+			func(ctx context.Context, c wire.Caller, in paymentExtendInput) (payments.Payment, error) {
+				return s.Extend(ctx, actor(c), in.Payment, time.Duration(in.ExpiresIn)*time.Second)
+			}),
+		Op(paymentRow("reduce", "Give a part of a hold back", "By the payee or a server key: less can be captured from then on. The version stays, because it says what is agreed on at most. A payment that both have yet to confirm live is edited instead."),
+			func(ctx context.Context, c wire.Caller, in paymentReduceInput) (payments.Payment, error) {
+				return s.Reduce(ctx, actor(c), in.Payment, in.Amount)
+			}),
 		paymentAmountCommand(paymentRow("refund", "Give money back", "All that is left or a part, with its share of the fee. By the payee or a server key."), s.Refund),
 		paymentCommand(paymentRow("void", "Release the hold", "By the payer or a server key; the money is available again at once."), s.Void),
 		paymentCommand(paymentRow("decline", "Decline a request", "By the payer."), s.Decline),
 		paymentCommand(paymentRow("cancel", "Withdraw a request", "By the payee; held money goes back."), s.Cancel),
 		paymentCommand(paymentRow("report", "Report a payment", "By the payer. Stops it for review; once captured it is disputed, and what the payee still has of it is reserved."), s.Report),
+		Op(paymentRow("answer", "Answer a dispute", "By the payee, once and before `dispute.answer_by`. From then on the app has to resolve it."),
+			func(ctx context.Context, c wire.Caller, in paymentAnswerInput) (payments.Payment, error) {
+				return s.Answer(ctx, actor(c), in.Payment, in.Text)
+			}),
 		Op(resolve, func(ctx context.Context, c wire.Caller, in paymentResolveInput) (payments.Payment, error) {
 			winner := payments.Payee
 			if in.Outcome == "payer" {

@@ -32,6 +32,9 @@ func (t *Table) problem(c wire.Caller, operation string, err error) *wire.Proble
 			p := &wire.Problem{Code: r.Code, Status: r.Status, Title: r.Title, RetryAfter: r.RetryAfter, Detail: r.Title + "."}
 			if !r.Hide {
 				p.Detail = err.Error()
+				if r.More != nil {
+					r.More(err, p)
+				}
 			} else {
 				t.cfg.Log.Warn("problem", "operation", operation, "code", r.Code, "request", c.RequestID, "err", err)
 			}

@@ -65,6 +65,12 @@ var problemDocs = map[string]string{
 
 	"not_member": "Both parties of a payment must be in the conversation that shows it.",
 
+	"conversion_unknown": "There is no conversion with this id, or it is another user's.",
+	"quote_expired":      "Rates move: a quote is good for a short time. Ask for a new one with conversions.quote.",
+	"exchange_empty":     "The operator's exchange has less of this currency than was asked for. This answer is remembered under its idempotency key: try again later with a new one.",
+	"rate_unknown":       "Nobody has set an exchange rate between these currencies, in either direction.",
+	"rate_invalid":       "A price is a positive decimal of at most 12 digits, 9 of them behind the point, for two different currencies. Together with the price of the opposite direction it must not let money gain.",
+
 	"payment_to_self":            "Payer and payee must be two different users.",
 	"insufficient_funds":         "The payer's available balance is less than the amount (ISO 20022 reason AM04). This answer is remembered under its idempotency key: try again with a new one.",
 	"amount_invalid":             "The amount is out of bounds, or more than there is to capture or refund.",
@@ -98,4 +104,17 @@ var problemDocs = map[string]string{
 	"webhook_url_invalid": "Webhooks go to public hosts over https, without user, password or fragment in the URL. In dev mode plain http and private addresses are allowed too.",
 	"webhook_limit":       "There are as many webhooks as a node may have. Delete one that is not needed.",
 	"webhook_disabled":    "The webhook is disabled: on request, or because it answered 410. Enable it with webhooks.update first.",
+
+	"safety_denied":          "The safety rules do not allow this payment; details.explain says why, for people. This answer is remembered under its idempotency key. The payer can decline the request.",
+	"safety_limit":           "The payer would commit more than a limit allows: details.left is what it leaves, details.frees (and until) when it leaves enough. This answer is remembered under its idempotency key: try again with a new one.",
+	"safety_pause":           "The payer has to wait until the time in until, by the server's clock, and then repeat the request, with the same or a new idempotency key. Earlier tries are refused and do not make the pause longer; a changed amount starts it anew.",
+	"safety_acknowledge":     "The payer has to read details.warnings and answer details.questions. Show them, and repeat the request with acknowledge {decision: details.id, answers}, with the same or a new idempotency key. When the money is on hold already, call safety.acknowledge.",
+	"safety_approval":        "The payer's trusted person has to approve with safety.approve; details.approver says who was asked. Without one, name one with trusted.set; one who was named after the payment was first refused can approve after the cooling-off only. Then repeat the request.",
+	"safety_cooling_off":     "The money stays on hold until the time in until. Until then it can be taken back with payments.void, but neither confirmed nor captured.",
+	"safety_answers":         "A question was not answered, or with none of its options. Nothing was kept.",
+	"safety_unknown":         "There is no such decision, or nothing was asked about this payment.",
+	"safety_not_yours":       "Questions are for the payer, approvals for the trusted person who was asked, settings for their own user or a server key.",
+	"safety_stale":           "The payment has another version by now, or another decision is the current one. Read the payment sheet.",
+	"safety_decided":         "The trusted person has decided already, and it stays so.",
+	"trusted_person_invalid": "A trusted person is somebody else, with whom the user shares a conversation or a payment.",
 }

@@ -51,6 +51,19 @@ func (s *Stop) Error() string {
 	return fmt.Sprintf("%v: %s", s.Unwrap(), s.Decision.Explain)
 }
 
+// Until is when to try again; nil when waiting does not help.
+func (s *Stop) Until() *time.Time {
+	for _, until := range []*time.Time{s.Decision.Frees, s.Decision.Until} {
+		if until != nil {
+			return until
+		}
+	}
+	if s.Reason == "cooling_off" {
+		return s.Decision.CoolUntil
+	}
+	return nil
+}
+
 // Unwrap returns the error of the reason.
 func (s *Stop) Unwrap() error {
 	if err, ok := stops[s.Reason]; ok {

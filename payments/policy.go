@@ -104,7 +104,17 @@ func (d Decision) notLive() Decision {
 // forPayee is what the payee may see of a decision: how to go on, and when
 // the money comes, but nothing that would help to get around it.
 func (d Decision) forPayee() Decision {
-	return Decision{Decision: d.Decision, What: d.What, Rules: []string{}, Explain: "", CoolUntil: d.CoolUntil}
+	shown := Decision{Decision: d.Decision, What: []string{}, Rules: []string{}, CoolUntil: d.CoolUntil, CoolS: d.CoolS}
+	for _, w := range d.What {
+		switch w {
+		case "live_confirmation":
+			shown.Explain = "Talk to each other and confirm together before the money moves."
+			shown.What = append(shown.What, w)
+		case "cooling_off":
+			shown.What = append(shown.What, w)
+		}
+	}
+	return shown
 }
 
 // Policy decides what a payment between users needs.

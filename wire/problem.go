@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Problem is an RFC 9457 problem: the one shape of every error that leaves,
 // on REST as application/problem+json and on the socket as a JSON-RPC error's data.
@@ -13,6 +16,8 @@ type Problem struct {
 	Code       string       `json:"code" doc:"stable, machine-readable"`
 	RequestID  string       `json:"request_id,omitempty"`
 	RetryAfter int          `json:"retry_after,omitempty" doc:"seconds"`
+	Until      *time.Time   `json:"until,omitempty" doc:"when it is worth trying again, by the server's clock"`
+	Details    any          `json:"details,omitempty" doc:"what a client needs to go on; its form depends on the code"`
 	Errors     []FieldError `json:"errors,omitempty"`
 }
 

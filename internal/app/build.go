@@ -33,6 +33,7 @@ import (
 	"parley/payments"
 	"parley/payments/ledger"
 	"parley/payments/outbox"
+	"parley/safety"
 	"parley/signaling"
 	"parley/turn"
 	"parley/web"
@@ -57,6 +58,7 @@ type parts struct {
 	chat     *chat.Service
 	board    *presence.Memory
 	payments *payments.Service
+	safety   *safety.Service
 	rail     payments.Rail // nil: none
 	relay    *outbox.Relay
 	webhooks *webhook.Service
@@ -84,6 +86,7 @@ var schemas = []struct {
 	{"ledger", ledger.Schema()},
 	{"outbox", outbox.Schema()},
 	{"payments", payments.Schema()},
+	{"safety", safety.Schema()},
 	{"signaling", signaling.Schema()},
 	{"webhook", webhook.Schema()},
 }
@@ -186,13 +189,17 @@ func (p *parts) buildMoney(n *Node) (err error) {
 	if p.rail, err = newRail(n.opts.Config, n.clock); err != nil {
 		return err
 	}
+	gate, err := p.buildSafety(n, users, related)
+	if err != nil {
+		return err
+	}
 	p.payments, err = payments.New(
 		payments.Config{FeeBasisPoints: int64(cfg.FeeBasisPoints), HoldFor: cfg.HoldTime, ConfirmFor: cfg.ConfirmTime},
 		payments.Deps{
-			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat},
+			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat}, Gate: gate,
 			Rail: p.rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
 		})
-	related.chat, related.payments = p.chat, p.payments
+	related.chat, related.payments, gate.counts.payments = p.chat, p.payments, p.payments
 	p.identity = &identity.Service{Directory: users}
 	p.board = presence.NewMemory(presence.Config{}, presence.Deps{
 		Clock: n.clock, Publisher: p.hub, Peers: p.chat, Seen: p.chat, Log: n.log, Metrics: p.registry,
@@ -330,7 +337,7 @@ func (p *parts) buildTable(n *Node) (err error) {
 	}
 	p.table, err = newTable(api.Config{
 		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(),
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Clock: movable})
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Clock: movable})
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table}
 	return err
 }

@@ -53,8 +53,10 @@ var allowed = map[string][]string{
 	"parley/hub/broker/brokertest":      {"leaves", "parley/hub/broker"},
 	"parley/hub/presence":               {"leaves"},
 	"parley/webhook":                    {"leaves"},
+	"parley/safety":                     {"leaves"},
+	"parley/configs":                    nil,
 	"parley/internal/auth":              {"leaves"},
-	"parley/api":                        {"leaves", "parley/chat", "parley/signaling", "parley/identity", "parley/payments", "parley/payments/ledger", "parley/hub/presence", "parley/webhook"},
+	"parley/api":                        {"leaves", "parley/chat", "parley/signaling", "parley/identity", "parley/payments", "parley/payments/ledger", "parley/hub/presence", "parley/webhook", "parley/safety"},
 	"parley/client":                     {"leaves", "parley/identity/authenticatortest"},
 	"parley/internal/load":              {"leaves", "parley/client"},
 	"parley/internal/act":               {"leaves", "parley/client", "parley/identity/authenticatortest"},
@@ -83,7 +85,7 @@ var doors = map[string][]string{
 	"github.com/go-webauthn/webauthn":                         {"parley/identity", "parley/identity/authenticatortest"},
 	"github.com/gowebpki/jcs":                                 {"parley/identity"},
 	"github.com/alecthomas/kong":                              {"parley/cmd/parley"},
-	"github.com/goccy/go-yaml":                                {"parley/internal/config"},
+	"github.com/goccy/go-yaml":                                {"parley/internal/config", "parley/safety"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"parley/internal/obs"},
 }
 

@@ -13,6 +13,7 @@ type Config struct {
 	Auth     Auth     `yaml:"auth"`
 	Hub      Hub      `yaml:"hub"`
 	Payments Payments `yaml:"payments"`
+	Safety   Safety   `yaml:"safety"`
 	Stripe   Stripe   `yaml:"stripe"`
 	Passkeys Passkeys `yaml:"passkeys"`
 	TURN     TURN     `yaml:"turn"`
@@ -79,6 +80,12 @@ type Stripe struct {
 	URL           string `yaml:"url" doc:"where the API is; empty: https://api.stripe.com"`
 }
 
+// Safety is what has to happen before money is committed.
+type Safety struct {
+	Rules        string        `yaml:"rules" doc:"YAML file of the rules; empty: the built-in ones (configs/safety.yaml)"`
+	TrustedAfter time.Duration `yaml:"trusted_after" doc:"how long a trusted person stays after being changed or removed, and how long a new one cannot approve what was asked before"`
+}
+
 // Passkeys binds WebAuthn to the app's site.
 type Passkeys struct {
 	RPID    string   `yaml:"rp_id" doc:"relying party id: the site's domain; empty: the public URL's host"`
@@ -129,6 +136,7 @@ func Default() Config {
 		Redis:    Redis{Prefix: "parley:"},
 		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},
 		Payments: Payments{HoldTime: 7 * 24 * time.Hour, ConfirmTime: 2 * time.Minute},
+		Safety:   Safety{TrustedAfter: 24 * time.Hour},
 		Passkeys: Passkeys{RPName: "Parley"},
 		TURN:     TURN{Enabled: true, UDP: "127.0.0.1:3478", TCP: "127.0.0.1:3478", RelayIP: "127.0.0.1", PortMin: 49152, PortMax: 65535},
 		Media:    Media{Enabled: true, UDP: "127.0.0.1:7882"},
