@@ -24,6 +24,7 @@ type Payment struct {
 	Payer, Payee wire.UserID
 	PayeeName    string // as in the snapshot
 	Amount       int64  // minor units
+	Fee          int64  // that the payer pays on top of Amount
 	Currency     string
 	Digest       string          // of Snapshot, hex
 	Snapshot     json.RawMessage // as Snapshot.Canonical wrote it
@@ -224,10 +225,13 @@ const localeEN = "en"
 // shownText says in words what p is for the party: who pays, how much, to whom.
 func shownText(p Payment, party wire.UserID) string {
 	amount := formatMinor(p.Amount, p.Currency)
-	if party == p.Payer {
-		return fmt.Sprintf("You will PAY %s to %s.", amount, p.PayeeName)
+	switch {
+	case party != p.Payer:
+		return fmt.Sprintf("You will RECEIVE %s.", amount)
+	case p.Fee != 0:
+		return fmt.Sprintf("You will PAY %s: %s to %s and a fee of %s.", formatMinor(p.Amount+p.Fee, p.Currency), amount, p.PayeeName, formatMinor(p.Fee, p.Currency))
 	}
-	return fmt.Sprintf("You will RECEIVE %s.", amount)
+	return fmt.Sprintf("You will PAY %s to %s.", amount, p.PayeeName)
 }
 
 // exponents of ISO 4217 currencies that have not two digits after the point.

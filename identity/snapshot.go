@@ -16,9 +16,11 @@ import (
 // Snapshot is what both people see of a payment and agree to: the amount and
 // the payee above all, as dynamic linking demands (RTS on SCA, Article 5).
 type Snapshot struct {
-	Payment  wire.PaymentID
-	Version  int64
-	Amount   int64 // minor units
+	Payment wire.PaymentID
+	Version int64
+	Amount  int64 // minor units
+	// Fee is what the payer pays on top of Amount; 0 leaves it and the total out.
+	Fee      int64
 	Currency string
 	Payee    wire.UserID
 	// PayeeName is the name shown to the payer.
@@ -42,19 +44,23 @@ func (s Snapshot) Canonical() (canonical json.RawMessage, digest string, err err
 			return nil, "", fmt.Errorf("%w: text is not UTF-8", ErrSnapshot)
 		}
 	}
-	if s.Amount < 0 || s.Amount > safeInteger || s.Version < 0 || s.Version > safeInteger {
+	if s.Amount < 0 || s.Fee < 0 || s.Amount > safeInteger-s.Fee || s.Version < 0 || s.Version > safeInteger {
 		return nil, "", fmt.Errorf("%w: number out of range", ErrSnapshot)
 	}
 	expires := ""
 	if !s.Expires.IsZero() {
 		expires = s.Expires.UTC().Truncate(time.Second).Format(time.RFC3339)
 	}
-	canonical, err = canonicalJSON(map[string]any{
+	members := map[string]any{
 		"v": 1, "payment": s.Payment, "version": s.Version,
 		"amount": s.Amount, "currency": s.Currency,
 		"payee_id": s.Payee, "payee_name_shown": s.PayeeName,
 		"purpose": s.Purpose, "expires": expires,
-	})
+	}
+	if s.Fee != 0 {
+		members["fee"], members["total"] = s.Fee, s.Amount+s.Fee
+	}
+	canonical, err = canonicalJSON(members)
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}

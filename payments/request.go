@@ -79,7 +79,7 @@ func (in *Intent) headline() Headline {
 	if !ok {
 		h.code, h.text = "pay_name_unchecked", "You will PAY %s to “%s”, a name that nobody has checked"
 	}
-	return Headline{Code: h.code, Text: fmt.Sprintf(h.text, FormatAmount(in.Amount, in.Currency), in.PayeeName)}
+	return Headline{Code: h.code, Text: fmt.Sprintf(h.text, FormatAmount(in.Total(), in.Currency), in.PayeeName)}
 }
 
 func (in *Intent) asked() Asked {

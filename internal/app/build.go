@@ -193,11 +193,15 @@ func (p *parts) buildMoney(n *Node) (err error) {
 	if err != nil {
 		return err
 	}
+	rules, rates, err := moneyRules(cfg)
+	if err != nil {
+		return err
+	}
 	p.payments, err = payments.New(
-		payments.Config{FeeBasisPoints: int64(cfg.FeeBasisPoints), HoldFor: cfg.HoldTime, ConfirmFor: cfg.ConfirmTime},
+		rules,
 		payments.Deps{
 			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat}, Gate: gate,
-			Rail: p.rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
+			Rates: rates, Rail: p.rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
 		})
 	related.chat, related.payments, gate.counts.payments = p.chat, p.payments, p.payments
 	p.identity = &identity.Service{Directory: users}

@@ -26,7 +26,7 @@ func digest(s payments.Snapshot) ([]byte, string, error) {
 		return nil, "", err
 	}
 	return canonical(identity.Snapshot{
-		Payment: wire.PaymentID(s.Payment), Version: s.Version, Amount: s.Amount, Currency: s.Currency,
+		Payment: wire.PaymentID(s.Payment), Version: s.Version, Amount: s.Amount, Fee: s.Fee, Currency: s.Currency,
 		Payee: wire.UserID(s.PayeeID), PayeeName: s.PayeeNameShown, Purpose: s.Purpose, Expires: expires,
 	})
 }
@@ -165,7 +165,7 @@ func (c confirmPayments) PaymentTx(tx *sqldb.Tx, id wire.PaymentID) (identity.Pa
 	}
 	return identity.Payment{
 		ID: id, Version: in.Version, State: string(in.State), Payer: wire.UserID(in.Payer), Payee: wire.UserID(in.Payee),
-		PayeeName: in.PayeeName, Amount: in.Amount, Currency: in.Currency, Digest: in.Digest,
+		PayeeName: in.PayeeName, Amount: in.Amount, Fee: in.Total() - in.Amount, Currency: in.Currency, Digest: in.Digest,
 		Snapshot: json.RawMessage(in.Snapshot), HoldExpires: in.HoldExpires,
 	}, nil
 }

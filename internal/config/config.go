@@ -66,7 +66,15 @@ type Hub struct {
 
 // Payments sets the money rules.
 type Payments struct {
-	FeeBasisPoints int           `yaml:"fee_basis_points" doc:"fee taken from the payee's part at capture, in hundredths of a percent"`
+	FeeBasisPoints int           `yaml:"fee_basis_points" doc:"fee taken from the payee's part at capture, in hundredths of a percent, for currencies that fees has no rule for"`
+	Fees           []string      `yaml:"fees" doc:"fee rules by currency, for example EUR basis_points=150 fixed=25 min=50 max=1000 paid_by=payer on_refund=keep; amounts in minor units; * for every other currency takes a percentage only"`
+	MaxHoldTime    time.Duration `yaml:"max_hold_time" doc:"how long after it began a hold may be extended to"`
+	AnswerTime     time.Duration `yaml:"dispute_answer_time" doc:"how long a payee may take to answer a dispute"`
+	DecideTime     time.Duration `yaml:"dispute_decide_time" doc:"how long an answered dispute waits for a decision"`
+	IfUnanswered   string        `yaml:"dispute_unanswered" doc:"who gets the money of a dispute that the payee did not answer in time: payer, payee or wait"`
+	IfUndecided    string        `yaml:"dispute_undecided" doc:"who gets the money of an answered dispute that nobody decided in time: payer, payee or wait"`
+	Rates          []string      `yaml:"rates" doc:"exchange rates for trying things out, for example EUR/USD=1.0853; those set with rates.put count before them"`
+	QuoteTime      time.Duration `yaml:"quote_time" doc:"how long the quote of a conversion is good"`
 	HoldTime       time.Duration `yaml:"hold_time" doc:"how long held money stays held before it goes back"`
 	ConfirmTime    time.Duration `yaml:"confirm_time" doc:"how long both parties have to confirm once the first one began"`
 	Sandbox        bool          `yaml:"sandbox" doc:"offer the sandbox rail, which makes play money; refused unless the listener is on loopback"`
@@ -135,7 +143,10 @@ func Default() Config {
 		Database: Database{URL: "parley.db"},
 		Redis:    Redis{Prefix: "parley:"},
 		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},
-		Payments: Payments{HoldTime: 7 * 24 * time.Hour, ConfirmTime: 2 * time.Minute},
+		Payments: Payments{
+			HoldTime: 7 * 24 * time.Hour, MaxHoldTime: 30 * 24 * time.Hour, ConfirmTime: 2 * time.Minute,
+			AnswerTime: 7 * 24 * time.Hour, DecideTime: 30 * 24 * time.Hour, IfUnanswered: "payer", IfUndecided: "wait", QuoteTime: time.Minute,
+		},
 		Safety:   Safety{TrustedAfter: 24 * time.Hour},
 		Passkeys: Passkeys{RPName: "Parley"},
 		TURN:     TURN{Enabled: true, UDP: "127.0.0.1:3478", TCP: "127.0.0.1:3478", RelayIP: "127.0.0.1", PortMin: 49152, PortMax: 65535},
