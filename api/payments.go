@@ -64,6 +64,8 @@ type paymentInput struct {
 type paymentHoldInput struct {
 	Payment string `json:"payment" maxLength:"80" doc:"payment id"`
 	Version int64  `json:"version,omitempty" minimum:"1" doc:"what the payer has seen"`
+	Source  string `json:"source,omitempty" enum:"balance,rail" doc:"where the money comes from; rail: the outside payment system authorises it first, so that the answer may still be requested. balance if left out"`
+	Account string `json:"account,omitempty" maxLength:"128" doc:"the payment method, in the rail's words, for source rail"`
 	// For the safety rules.
 	Acknowledge *acknowledgeIn `json:"acknowledge,omitempty" doc:"answers to a hold that was refused with safety_acknowledge"`
 	Signals     []string       `json:"signals,omitempty" maxItems:"16" doc:"pressure that the device notices: screen_sharing, remote_control, external_call, payee_led"`

@@ -174,5 +174,8 @@ func hold(ctx context.Context, s *payments.Service, c wire.Caller, in paymentHol
 	if in.Acknowledge != nil {
 		with.Acknowledge = &payments.Acknowledgement{Decision: in.Acknowledge.Decision, Answers: in.Acknowledge.Answers}
 	}
+	if in.Source == "rail" {
+		return s.HoldByRail(ctx, actor(c), in.Payment, in.Account, with)
+	}
 	return s.HoldWith(ctx, actor(c), in.Payment, with)
 }

@@ -34,6 +34,9 @@ func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stor
 			}
 			return at, err
 		}
+		if err := s.bringIn(tx, c, r.Next.Held, now); err != nil {
+			return at, err
+		}
 		if at, err = s.commit(tx, at, r, now); err != nil {
 			return at, err
 		}
@@ -64,6 +67,9 @@ func (s *Service) commit(tx *sqldb.Tx, at stored, r Result, now time.Time) (stor
 		}
 	}
 	if err := s.post(tx, next.Intent, next.rev, r.Effects, now); err != nil {
+		return at, err
+	}
+	if err := s.mirror(tx, next.Intent, next.rev, r.Effects, now); err != nil {
 		return at, err
 	}
 	return next, update(tx, next.Intent, at.rev)

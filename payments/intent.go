@@ -176,6 +176,8 @@ type Command struct {
 	For Party
 	// Safety is what comes with it for the gate; Apply does not look at it.
 	Safety *SafetyInput
+	// promised is the authorisation by a rail that a hold is made with; Apply does not look at it.
+	promised *order
 }
 
 // Effect is money that moves with a transition. All effects of one transition

@@ -67,6 +67,8 @@ type order struct {
 	Authorisation, OfRailID string
 	// LeftOver is what an authorisation still promises to a hold that is open.
 	LeftOver int64
+	// Safety is what an authorisation keeps for the gate.
+	Safety string
 
 	State  OrderState
 	RailID string

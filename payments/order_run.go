@@ -101,13 +101,26 @@ func (s *Service) take(ctx context.Context, id string) (o order, ok bool, err er
 		if o.Due.IsZero() || o.Due.After(now) {
 			return nil
 		}
-		ok = true
 		next := o
+		if wait, err := s.mustWait(tx, o); err != nil || wait {
+			next.Due, next.Updated = now.Add(firstBackoff), now
+			return errors.Join(err, updateOrder(tx, next))
+		}
+		ok = true
 		next.take(now)
 		o.Tries = next.Tries
 		return updateOrder(tx, next)
 	})
 	return o, ok && err == nil, err
+}
+
+// mustWait reports whether a refund comes before its capture is known.
+func (s *Service) mustWait(tx *sqldb.Tx, o order) (bool, error) {
+	if o.Action != RailRefund || !o.open() {
+		return false, nil
+	}
+	state, err := captureOf(tx, o)
+	return (&order{State: state}).open(), err
 }
 
 // orderLock is taken after the lock of the order's payment, if it has one.
@@ -147,6 +160,9 @@ func (s *Service) advance(ctx context.Context, o order) error {
 func (s *Service) askRail(ctx context.Context, o order) (RailOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, railTimeout)
 	defer cancel()
+	if refused, err := s.nothingCaptured(ctx, o); refused || err != nil {
+		return RailOutcome{Status: RailRefused, Reason: reasonNothing}, err
+	}
 	if o.State == OrderQueued {
 		return s.d.Rail.Order(ctx, o.toRail())
 	}
@@ -158,6 +174,23 @@ func (s *Service) askRail(ctx context.Context, o order) (RailOutcome, error) {
 		return s.d.Rail.Order(ctx, o.toRail())
 	}
 	return out, nil
+}
+
+// reasonNothing is the reason of a refund whose capture was refused: there is
+// nothing at the rail to give back. It is ours, not of ISO 20022.
+const reasonNothing = "nothing_captured"
+
+// nothingCaptured reports whether an order is the refund of a capture that was refused.
+func (s *Service) nothingCaptured(ctx context.Context, o order) (refused bool, err error) {
+	if o.Action != RailRefund {
+		return false, nil
+	}
+	err = s.d.DB.View(ctx, func(tx *sqldb.Tx) error {
+		state, err := captureOf(tx, o)
+		refused = state == OrderRefused
+		return err
+	})
+	return refused, err
 }
 
 // Nudge has the rail asked about an order soon, because something may have

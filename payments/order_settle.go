@@ -14,8 +14,24 @@ import (
 // settle lets a rail's answer take effect: the order's next state, the postings
 // that belong to it and the event, in one transaction.
 func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, asked error) error {
-	var v verdict
-	err := s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	v, err := s.settleOnce(ctx, taken, out, asked, false)
+	if taken.Action == RailAuthorise && noHold(err) {
+		v, err = s.settleOnce(ctx, taken, out, asked, true)
+	}
+	if err != nil {
+		return err
+	}
+	s.m.rail(taken.Action, out, asked != nil)
+	if v == contradicts {
+		s.m.contradictions.Inc()
+		s.d.Log.Error("payments: the rail takes back an outcome that is booked; look at it", "order", taken.ID, "rail", taken.Rail, "now", string(out.Status))
+	}
+	return nil
+}
+
+// settleOnce is settle; unwanted says that the payment of an authorisation cannot be held any more.
+func (s *Service) settleOnce(ctx context.Context, taken order, out RailOutcome, asked error, unwanted bool) (v verdict, err error) {
+	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if taken.Payment != "" {
 			if err := tx.Lock("payment:" + taken.Payment); err != nil {
 				return err
@@ -31,12 +47,13 @@ func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, aske
 		now := s.now()
 		var next order
 		next, v = o.after(out, asked, now)
-		if v == isDone || v == isRefused || v == isReturned {
-			if err := s.bookVerdict(tx, &next, v, now); err != nil {
-				return err
-			}
+		if v == isDone && o.Action == RailAuthorise && !unwanted {
+			next.LeftOver = next.Amount
 		}
 		if err := updateOrder(tx, next); err != nil {
+			return err
+		}
+		if err := s.bookVerdict(tx, &next, v, now); err != nil {
 			return err
 		}
 		if next.State == o.State && next.Reason == o.Reason {
@@ -44,42 +61,44 @@ func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, aske
 		}
 		return s.announceOrder(tx, next, now)
 	})
-	if err != nil {
-		return err
-	}
-	s.m.rail(taken.Action, out, asked != nil)
-	if v == contradicts {
-		s.m.contradictions.Inc()
-		s.d.Log.Error("payments: the rail takes back an outcome that is booked; look at it", "order", taken.ID, "rail", taken.Rail, "now", string(out.Status))
-	}
-	return nil
+	return v, err
 }
 
 // bookVerdict books what became of an order.
 func (s *Service) bookVerdict(tx *sqldb.Tx, o *order, v verdict, now time.Time) error {
+	if v == nothingNew || v == contradicts {
+		return nil
+	}
 	switch o.Action {
 	case RailFund:
 		return s.bookFund(tx, o, v, now)
+	case RailPayout, RailRefund:
+		return s.bookOutgoing(tx, o, v, now)
 	case RailAuthorise:
-		if v == isDone {
+		switch {
+		case v == isDone && o.LeftOver > 0:
 			return s.bookAuthorisation(tx, o, now)
+		case v == isDone:
+			return insertOrder(tx, follow(*o, RailVoid, o.Amount, now))
 		}
 	case RailCapture:
 		if v == isRefused {
 			return s.bookLoss(tx, o, now)
 		}
-	case RailPayout, RailRefund:
-		return s.bookOutgoing(tx, o, v, now)
 	}
 	return nil // a refused void: the promise ends by itself
 }
 
-// bookOutgoing ends what was reserved when the order was made, or takes back what came back.
+// bookOutgoing ends what was reserved when the order was made, or takes back
+// what came back. A refund of what was never captured fills the hole it left.
 func (s *Service) bookOutgoing(tx *sqldb.Tx, o *order, v verdict, now time.Time) error {
 	switch v {
 	case isDone:
 		return s.move(tx, o, "done", payoutAccount(o.User), railPrefix+o.Rail, o.Amount, now)
 	case isRefused:
+		if o.Reason == reasonNothing && o.Action == RailRefund {
+			return s.move(tx, o, "recovered", payoutAccount(o.User), lostAccount(o.Rail), o.Amount, now)
+		}
 		return s.move(tx, o, "refused", payoutAccount(o.User), availableAccount(o.User), o.Amount, now)
 	}
 	return s.move(tx, o, "returned", railPrefix+o.Rail, availableAccount(o.User), o.Amount, now)
@@ -119,8 +138,11 @@ func (s *Service) answerFund(tx *sqldb.Tx, o *order, status string, answer any, 
 // after the payee was paid: it is no longer owed by the rail but lost with it.
 func (s *Service) bookLoss(tx *sqldb.Tx, o *order, now time.Time) error {
 	s.d.Log.Error("payments: the rail refused to capture what it had authorised", "order", o.ID, "payment", o.Payment, "reason", o.Reason)
-	return s.move(tx, o, "lost", railPrefix+o.Rail+":lost", railPrefix+o.Rail, o.Amount, now)
+	return s.move(tx, o, "lost", lostAccount(o.Rail), railPrefix+o.Rail, o.Amount, now)
 }
+
+// lostAccount says how much was paid out that a rail had promised and did not bring.
+func lostAccount(rail string) string { return railPrefix + rail + ":lost" }
 
 // payoutAccount holds what is on its way out of a user's balance.
 func payoutAccount(user string) string { return userPrefix + user + ":payout" }

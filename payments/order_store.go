@@ -10,21 +10,21 @@ import (
 )
 
 const orderColumns = "id, rev, rail, action, user_id, amount, currency, account, holder, name_check, payment, payment_version, authorisation, of_rail_id," +
-	" left_over, state, rail_id, reason, tries, due_at, waited, scope, key, created_at, updated_at"
+	" left_over, state, rail_id, reason, tries, due_at, waited, scope, key, safety, created_at, updated_at"
 
 func scanOrder(row scanner) (order, error) {
 	var o order
 	var due, waited, created, updated int64
 	err := row.Scan(&o.ID, &o.rev, &o.Rail, &o.Action, &o.User, &o.Amount, &o.Currency, &o.Account, &o.Holder, &o.Checked, &o.Payment, &o.Version,
-		&o.Authorisation, &o.OfRailID, &o.LeftOver, &o.State, &o.RailID, &o.Reason, &o.Tries, &due, &waited, &o.Scope, &o.Key, &created, &updated)
+		&o.Authorisation, &o.OfRailID, &o.LeftOver, &o.State, &o.RailID, &o.Reason, &o.Tries, &due, &waited, &o.Scope, &o.Key, &o.Safety, &created, &updated)
 	o.Due, o.Waited, o.CreatedAt, o.Updated = fromMillis(due), waited != 0, fromMillis(created), fromMillis(updated)
 	return o, err
 }
 
 func insertOrder(tx *sqldb.Tx, o order) error {
-	_, err := tx.Exec("INSERT INTO payments_orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	_, err := tx.Exec("INSERT INTO payments_orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		o.ID, 1, o.Rail, string(o.Action), o.User, o.Amount, o.Currency, o.Account, o.Holder, string(o.Checked), o.Payment, o.Version,
-		o.Authorisation, o.OfRailID, o.LeftOver, string(o.State), o.RailID, o.Reason, o.Tries, millis(o.Due), flag(o.Waited), o.Scope, o.Key,
+		o.Authorisation, o.OfRailID, o.LeftOver, string(o.State), o.RailID, o.Reason, o.Tries, millis(o.Due), flag(o.Waited), o.Scope, o.Key, o.Safety,
 		millis(o.CreatedAt), millis(o.Updated))
 	if err != nil {
 		return fmt.Errorf("payments: insert order: %w", err)

@@ -92,11 +92,6 @@ func (s *Service) checkFund(ctx context.Context, a Actor, in FundInput) error {
 	return checkKey(a.Key)
 }
 
-// fundKey is what the key of a running Fund holds.
-type fundKey struct {
-	Order string `json:"order"`
-}
-
 // placeFund finds what the key stands for: an answer (known), an order under
 // way, or a new one, which is taken already (fresh).
 func (s *Service) placeFund(tx *sqldb.Tx, a Actor, in FundInput) (answer BalanceItem, o order, fresh, known bool, err error) {
@@ -109,7 +104,7 @@ func (s *Service) placeFund(tx *sqldb.Tx, a Actor, in FundInput) (answer Balance
 		now := s.now()
 		o = s.newOrder(a, "tup_", RailFund, in.User, in.Amount, in.Currency, now)
 		o.Account = in.Account
-		if err = saveKey(tx, a, req, keyRunning, fundKey{o.ID}, now); err != nil {
+		if err = saveKey(tx, a, req, keyRunning, placedOrder{o.ID}, now); err != nil {
 			return answer, o, false, false, err
 		}
 		return answer, o, true, false, s.insertTaken(tx, o, now)
@@ -118,7 +113,7 @@ func (s *Service) placeFund(tx *sqldb.Tx, a Actor, in FundInput) (answer Balance
 		answer, err = replay[BalanceItem](k, req)
 		return answer, o, false, true, err
 	}
-	var at fundKey
+	var at placedOrder
 	if err = json.Unmarshal([]byte(k.answer), &at); err != nil || at.Order == "" {
 		return answer, o, false, false, ErrInProgress // begun by an older version
 	}

@@ -27,6 +27,7 @@ CREATE TABLE payments_orders (
     waited          BIGINT NOT NULL,
     scope           TEXT   NOT NULL,
     key             TEXT   NOT NULL,
+    safety          TEXT   NOT NULL,
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
     CHECK (amount > 0 AND left_over >= 0 AND left_over <= amount),
