@@ -34,6 +34,8 @@ type Memory struct {
 	log   *slog.Logger
 	fails prometheus.Counter
 	wake  chan struct{} // holds one token while dirty is not empty
+	// tell stores and publishes changes, and says of each whether that failed.
+	tell func(ctx context.Context, changes []change) []error
 
 	mu      sync.Mutex // guards what follows
 	people  map[wire.UserID]*person
@@ -56,6 +58,7 @@ func NewMemory(cfg Config, d Deps) *Memory {
 		wake:   make(chan struct{}, 1),
 		people: map[wire.UserID]*person{}, inCalls: map[wire.UserID]bool{},
 	}
+	m.tell = m.tellPeers
 	if d.Metrics != nil {
 		d.Metrics.MustRegister(m.fails, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_presence_people",
 			Help: "People with at least one connected device on this node."}, func() float64 { return float64(m.count()) }))

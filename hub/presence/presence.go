@@ -13,8 +13,8 @@ import (
 	"parley/wire"
 )
 
-// Board is who is reachable. Memory serves one node; the methods return errors
-// for boards that are shared over a network.
+// Board is who is reachable. Memory serves one node, Redis several; the methods
+// return errors for boards that are shared over a network.
 type Board interface {
 	// Touch says that a device is connected and takes or renews its lease.
 	// state is wire.Online, wire.Away, or empty to keep what the device said last.
@@ -80,6 +80,7 @@ type person struct {
 	seen   time.Time          // latest sign of life over all devices
 	shown  wire.PresenceState // what peers heard last; empty is offline
 	dirty  bool               // waits in Memory.dirty, or is being announced
+	again  bool               // to be announced though nothing changed
 	due    time.Time          // its place in Memory.due; zero when it has none
 }
 

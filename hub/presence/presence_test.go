@@ -15,6 +15,8 @@ import (
 
 	"parley/hub/presence"
 	"parley/internal/clock"
+	"parley/internal/redisdb"
+	"parley/internal/redisdb/redistest"
 	"parley/wire"
 )
 
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // house is a board whose people are all peers of "ann" and of nobody else.
 type house struct {
 	*testing.T
-	*presence.Memory
+	presence.Board
 
 	mu      sync.Mutex
 	told    []string // "user state" or "user offline <seconds since the start>"
@@ -88,20 +90,50 @@ func (h *house) LoadSeen(_ context.Context, users []wire.UserID) (map[wire.UserI
 	return found, h.refuse
 }
 
-// in runs f with a running board in a bubble whose clock stands still while something runs.
+// running is a Board with its Run.
+type running interface {
+	presence.Board
+	Run(ctx context.Context) error
+}
+
+// in runs f on every kind of board, running in a bubble whose clock stands
+// still while something runs.
 func in(t *testing.T, f func(h *house)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		live(t, f, func(d presence.Deps) (running, func()) { return presence.NewMemory(presence.Config{}, d), func() {} })
+	})
+	t.Run("redis", func(t *testing.T) {
+		at := redistest.Start(t).Config()
+		live(t, f, func(d presence.Deps) (running, func()) { return onRedis(t, at, "node_1", d) })
+	})
+}
+
+// onRedis makes the board of one node of several, and what closes its connections.
+func onRedis(t *testing.T, at redisdb.Config, node string, d presence.Deps) (*presence.Redis, func()) {
+	t.Helper()
+	c, err := redisdb.Open(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return presence.NewRedis(presence.RedisConfig{Client: c, Node: node}, d), func() { _ = c.Close() }
+}
+
+func live(t *testing.T, f func(h *house), board func(presence.Deps) (running, func())) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{T: t, stored: map[wire.UserID]time.Time{}, started: time.Now()}
-		h.Memory = presence.NewMemory(presence.Config{}, presence.Deps{Clock: clock.System{}, Publisher: h, Peers: h, Seen: h})
+		b, closeIt := board(presence.Deps{Clock: clock.System{}, Publisher: h, Peers: h, Seen: h})
+		h.Board = b
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- h.Memory.Run(ctx) }()
+		go func() { ended <- b.Run(ctx) }()
 		f(h)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+		closeIt()
 	})
 }
 
@@ -332,7 +364,7 @@ func TestAnnounce_FailuresOfACrowdWaitForTheSweep(t *testing.T) {
 	in(t, func(h *house) {
 		h.fail(errors.New("database is away"))
 		for i := range 600 {
-			if err := h.Touch(t.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
+			if err := h.Touch(h.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -354,7 +386,7 @@ func (h *house) fail(err error) {
 func TestTouch_RefusesOtherStates(t *testing.T) {
 	in(t, func(h *house) {
 		for _, s := range []wire.PresenceState{wire.InCall, wire.Offline, "busy"} {
-			if h.Touch(t.Context(), "ann", "dev_1", s) == nil {
+			if h.Touch(h.Context(), "ann", "dev_1", s) == nil {
 				t.Errorf("%q was taken", s)
 			}
 		}
@@ -366,7 +398,7 @@ func TestAnnounce_ChangeWhileAnnouncingIsNotLost(t *testing.T) {
 	in(t, func(h *house) {
 		h.during = func() {
 			h.during = nil
-			if err := h.Touch(t.Context(), "ann", "dev_1", wire.Away); err != nil {
+			if err := h.Touch(h.Context(), "ann", "dev_1", wire.Away); err != nil {
 				t.Error(err)
 			}
 		}
@@ -379,7 +411,7 @@ func TestAnnounce_CrowdArrivingAtOnce(t *testing.T) {
 	in(t, func(h *house) {
 		const crowd = 1000 // several rounds of announcing
 		for i := range crowd {
-			if err := h.Touch(t.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
+			if err := h.Touch(h.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -394,7 +426,7 @@ func TestAnnounce_CrowdArrivingAtOnce(t *testing.T) {
 	})
 }
 
-func TestMemory_ManyAtOnce(t *testing.T) {
+func TestBoard_ManyAtOnce(t *testing.T) {
 	in(t, func(h *house) {
 		var wg sync.WaitGroup
 		for i := range 50 {
@@ -402,7 +434,7 @@ func TestMemory_ManyAtOnce(t *testing.T) {
 			wg.Go(func() {
 				d := wire.DeviceID(fmt.Sprint("dev_", i))
 				for range 20 {
-					if err := errors.Join(h.Touch(t.Context(), u, d, wire.Online), h.SetInCall(t.Context(), u, true), h.SetInCall(t.Context(), u, false), h.Leave(t.Context(), u, d)); err != nil {
+					if err := errors.Join(h.Touch(h.Context(), u, d, wire.Online), h.SetInCall(h.Context(), u, true), h.SetInCall(h.Context(), u, false), h.Leave(h.Context(), u, d)); err != nil {
 						t.Error(err)
 					}
 				}

@@ -85,6 +85,22 @@ const announceMax = 256
 // the rest. What fails waits for the next sweep.
 func (m *Memory) announce(ctx context.Context) {
 	changes, more := m.take()
+	for i, err := range m.tell(ctx, changes) {
+		m.settle(changes[i], err == nil)
+		if err != nil && ctx.Err() == nil {
+			m.fails.Inc()
+			m.log.Warn("presence change waits", "err", err)
+			more = false // until the next sweep
+		}
+	}
+	if more {
+		m.nudge()
+	}
+}
+
+// tellPeers stores when people came or went, and publishes each change.
+func (m *Memory) tellPeers(ctx context.Context, changes []change) []error {
+	errs := make([]error, len(changes))
 	seen := map[wire.UserID]time.Time{}
 	for _, c := range changes {
 		if c.State == wire.Offline || c.was == wire.Offline {
@@ -92,21 +108,12 @@ func (m *Memory) announce(ctx context.Context) {
 		}
 	}
 	err := m.seen.SaveSeen(ctx, seen)
-	for _, c := range changes {
-		each := err
-		if each == nil {
-			each = m.publish(ctx, c)
-		}
-		m.settle(c, each == nil)
-		if each != nil && ctx.Err() == nil {
-			m.fails.Inc()
-			m.log.Warn("presence change waits", "err", each)
-			more = false // until the next sweep
+	for i, c := range changes {
+		if errs[i] = err; err == nil {
+			errs[i] = m.publish(ctx, c)
 		}
 	}
-	if more {
-		m.nudge()
-	}
+	return errs
 }
 
 // take takes changes off the list, and reports whether more are left.
@@ -117,7 +124,7 @@ func (m *Memory) take() (changes []change, more bool) {
 	for _, u := range m.dirty[:n] {
 		p := m.people[u]
 		is := p.presence(u)
-		if is.State == p.heard() { // it went back meanwhile
+		if is.State == p.heard() && !p.again { // it went back meanwhile
 			p.dirty = false
 			m.forget(u, p)
 			continue
@@ -139,10 +146,26 @@ func (m *Memory) settle(c change, done bool) {
 		m.dirty = append(m.dirty, c.User)
 		return
 	}
-	p.dirty = false
+	p.dirty, p.again = false, false
 	p.shown = c.State
 	m.check(c.User, p)
 	m.forget(c.User, p)
+}
+
+// announceAll has everybody announced again, as if it were news.
+func (m *Memory) announceAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for u, p := range m.people {
+		p.again = true
+		if !p.dirty {
+			p.dirty = true
+			m.dirty = append(m.dirty, u)
+		}
+	}
+	if len(m.dirty) > 0 {
+		m.nudge()
+	}
 }
 
 func (m *Memory) publish(ctx context.Context, c change) error {

@@ -56,7 +56,7 @@ type parts struct {
 	hub      *hub.Hub
 	verifier *auth.Verifier
 	chat     *chat.Service
-	board    *presence.Memory
+	board    board
 	payments *payments.Service
 	safety   *safety.Service
 	rail     payments.Rail // nil: none
@@ -205,7 +205,7 @@ func (p *parts) buildMoney(n *Node) (err error) {
 		})
 	related.chat, related.payments, gate.counts.payments = p.chat, p.payments, p.payments
 	p.identity = &identity.Service{Directory: users}
-	p.board = presence.NewMemory(presence.Config{}, presence.Deps{
+	p.board = p.newBoard(presence.Deps{
 		Clock: n.clock, Publisher: p.hub, Peers: p.chat, Seen: p.chat, Log: n.log, Metrics: p.registry,
 	})
 	return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"parley/hub/broker"
+	"parley/hub/presence"
 	"parley/internal/redisdb"
 	"parley/wire"
 )
@@ -27,6 +28,19 @@ func (p *parts) buildCluster(n *Node) error {
 	}
 	p.broker = broker.NewRedis(broker.RedisConfig{Client: p.redis, Prefix: cfg.Prefix, Metrics: p.registry, Log: n.log})
 	return nil
+}
+
+// board is a presence.Board with its long-lived part.
+type board interface {
+	presence.Board
+	Run(ctx context.Context) error
+}
+
+func (p *parts) newBoard(deps presence.Deps) board {
+	if p.redis == nil {
+		return presence.NewMemory(presence.Config{}, deps)
+	}
+	return presence.NewRedis(presence.RedisConfig{Client: p.redis, Node: p.nodeID, Prefix: p.node.opts.Config.Redis.Prefix}, deps)
 }
 
 // roomWord tells the other nodes of what ends or changes in a call's room and

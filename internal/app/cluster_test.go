@@ -105,6 +105,26 @@ func TestNodes_RedisRestartsUnderChat(t *testing.T) {
 	})
 }
 
+// awaitPresence waits until user is shown in a state.
+func (p *person) awaitPresence(user, state string) {
+	p.t.Helper()
+	p.await(user+" "+state, func(ev wire.Event, d map[string]any) bool {
+		return ev.Type == "presence.updated" && d["user"] == user && d["state"] == state
+	})
+}
+
+// A node that ends without a word takes its people with it, and nobody else.
+func TestNodes_PresenceIsSharedAndDiesWithItsNode(t *testing.T) {
+	twoNodes(t, func(_ *testing.T, a, b *node, _ *redistest.Server) {
+		seller := b.join("seller", "s1")
+		directWith(seller, "buyer")
+		a.join("buyer", "b1")
+		seller.awaitPresence("buyer", "online")
+		a.stop()
+		seller.awaitPresence("buyer", "offline")
+	})
+}
+
 // awaitSeen waits until a text has come, whatever else came before or after.
 func (p *person) awaitSeen(text string) {
 	p.t.Helper()
