@@ -20,6 +20,7 @@ import (
 const (
 	KindSnapshot     = "snapshot"     // a version of the payment that was put before its parties
 	KindConfirmation = "confirmation" // a party confirmed it
+	KindDecision     = "decision"     // the safety rules asked for something
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 type Row struct {
 	Seq  int64           `json:"seq" doc:"from 1, without gaps, per payment"`
 	ID   string          `json:"id"`
-	Kind string          `json:"kind" enum:"snapshot,confirmation"`
+	Kind string          `json:"kind" enum:"snapshot,confirmation,decision"`
 	At   time.Time       `json:"at"`
 	Body json.RawMessage `json:"body" doc:"RFC 8785 canonical JSON"`
 	Prev string          `json:"prev" doc:"hash of the row before, empty for the first"`

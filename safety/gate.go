@@ -106,14 +106,11 @@ func (s *Service) PassTx(tx *sqldb.Tx, ask Ask) (Ruling, error) {
 		return Ruling{}, err
 	}
 	now, rules := s.now(), s.rules.Load()
-	c, err := loadCheck(tx, f.Payment, f.Version)
-	if errors.Is(err, ErrUnknown) {
-		c, err = &check{payment: f.Payment, version: f.Version, payer: f.Payer, payee: f.Payee, created: now, answers: map[string]string{}}, nil
-	}
+	c, err := openCheck(tx, rules, f, now)
 	if err != nil {
 		return Ruling{}, err
 	}
-	if err := s.complete(tx, rules, f, now); err != nil {
+	if err := s.complete(tx, rules, f, true, now); err != nil {
 		return Ruling{}, err
 	}
 	fresh := rules.Evaluate(*f)
@@ -124,8 +121,10 @@ func (s *Service) PassTx(tx *sqldb.Tx, ask Ask) (Ruling, error) {
 	}
 	c.join(rules, fresh, now)
 	ruling := Ruling{Outcome: c.outcome.Join(fresh)}
-	if err := s.limits(tx, f, fresh.Limits, &ruling, now); err != nil {
-		return Ruling{}, err
+	if ask.Step == StepHold { // what is held already was counted then
+		if err := s.limits(tx, f, fresh.Limits, &ruling, now); err != nil {
+			return Ruling{}, err
+		}
 	}
 	if err := s.rule(tx, rules, c, ask, &ruling, now); err != nil {
 		return Ruling{}, err
@@ -236,7 +235,7 @@ func (s *Service) Preview(ctx context.Context, f Facts) (r Ruling, err error) {
 			c, err = &check{answers: map[string]string{}}, nil
 		}
 		if err == nil {
-			err = s.complete(tx, rules, &f, now)
+			err = s.complete(tx, rules, &f, false, now)
 		}
 		if err != nil {
 			return err
@@ -254,8 +253,9 @@ func (s *Service) Preview(ctx context.Context, f Facts) (r Ruling, err error) {
 	return r, err
 }
 
-// complete fills in the facts that are known here: the device, and what has to be counted.
-func (s *Service) complete(tx *sqldb.Tx, rules *Rules, f *Facts, now time.Time) (err error) {
+// complete fills in the facts that are known here: the device, and what has to
+// be counted; exactly, if no other payment of the payer may get in between.
+func (s *Service) complete(tx *sqldb.Tx, rules *Rules, f *Facts, exactly bool, now time.Time) (err error) {
 	if f.NewDevice, err = newDevice(tx, f.Payer, f.Device); err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func (s *Service) complete(tx *sqldb.Tx, rules *Rules, f *Facts, now time.Time) 
 	if len(wants) == 0 {
 		return nil
 	}
-	if wants["payer_sum_24h"] || wants["payer_sum_30d"] || wants["payer_count_24h"] {
+	if exactly && (wants["payer_sum_24h"] || wants["payer_sum_30d"] || wants["payer_count_24h"]) {
 		if err := lockPayer(tx, f.Payer); err != nil {
 			return err
 		}

@@ -103,6 +103,11 @@ func (o Outcome) without() Outcome {
 	return o
 }
 
+// plain reports whether nothing but live confirmation is asked for.
+func (o Outcome) plain() bool {
+	return len(o.Warn)+len(o.Ask)+len(o.Deny) == 0 && o.Pause == 0 && !o.Trusted && o.HoldFor == 0
+}
+
 // lasting is the strictest action of an outcome without limits.
 func (o Outcome) lasting() Action {
 	switch {

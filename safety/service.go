@@ -79,6 +79,12 @@ type People interface {
 	Related(ctx context.Context, a, b string) (bool, error)
 }
 
+// Witness hears of every decision that asks for more than live confirmation.
+type Witness interface {
+	// WitnessTx is called in the transaction in which the decision is kept.
+	WitnessTx(tx *sqldb.Tx, d Decision) error
+}
+
 // Config of a Service; the zero value works.
 type Config struct {
 	// TrustedAfter is how long a trusted person stays after being changed or
@@ -94,6 +100,7 @@ type Deps struct {
 	Counts  Counts      // required
 	Teller  Teller      // nil tells nobody
 	People  People      // nil: everybody knows everybody
+	Witness Witness     // nil: nobody hears of decisions
 	Metrics prometheus.Registerer
 }
 

@@ -28,6 +28,38 @@ func latestCheck(tx *sqldb.Tx, payment string) (*check, error) {
 	return scanCheck(tx.QueryRow("SELECT "+checkColumns+" FROM safety_checks WHERE payment = ? ORDER BY version DESC LIMIT 1", payment))
 }
 
+// openCheck returns what is asked of a payment, or begins it. A version with
+// the same amount as the one before goes on where that was; with another
+// amount it begins anew, but for answers that made it stricter.
+func openCheck(tx *sqldb.Tx, rules *Rules, f *Facts, now time.Time) (*check, error) {
+	c, err := loadCheck(tx, f.Payment, f.Version)
+	if !errors.Is(err, ErrUnknown) {
+		return c, err
+	}
+	c = &check{payment: f.Payment, version: f.Version, payer: f.Payer, payee: f.Payee, created: now, answers: map[string]string{}}
+	before, err := latestCheck(tx, f.Payment)
+	if errors.Is(err, ErrUnknown) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	last, err := decisionTx(tx, before.decision)
+	if err != nil {
+		return nil, err
+	}
+	if last.Facts.Amount == f.Amount {
+		before.version, before.created, before.digest = f.Version, now, ""
+		return before, nil
+	}
+	for id, answer := range before.answers {
+		if o := rules.option(id, answer); o != nil && len(o.then) > 0 {
+			c.answers[id] = answer
+		}
+	}
+	return c, nil
+}
+
 func scanCheck(row *sql.Row) (*check, error) {
 	var c check
 	var outcome, answers, seen string
@@ -90,6 +122,11 @@ func (s *Service) keep(tx *sqldb.Tx, c *check, ask Ask, r *Ruling, now time.Time
 		c.digest, c.decision, c.result = digest, d.ID, r.Stop
 		if err := d.insert(tx); err != nil {
 			return err
+		}
+		if s.d.Witness != nil && !(d.Result == Go && d.Outcome.plain()) {
+			if err := s.d.Witness.WitnessTx(tx, d); err != nil {
+				return err
+			}
 		}
 		tx.AfterCommit(func() { s.m.WithLabelValues(string(d.Result)).Inc() })
 	}

@@ -194,7 +194,7 @@ func (s *Service) Approve(ctx context.Context, by, payment string, version int64
 		word = approvalGiven
 	}
 	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		c, last, err := s.openCheck(tx, payment, version)
+		c, last, err := lockedCheck(tx, payment, version)
 		if err != nil {
 			return err
 		}
@@ -224,8 +224,8 @@ func (s *Service) Approve(ctx context.Context, by, payment string, version int64
 	return a, err
 }
 
-// openCheck locks and returns what is asked of the current version, with the last decision on it.
-func (s *Service) openCheck(tx *sqldb.Tx, payment string, version int64) (*check, Decision, error) {
+// lockedCheck locks and returns what is asked of the current version, with the last decision on it.
+func lockedCheck(tx *sqldb.Tx, payment string, version int64) (*check, Decision, error) {
 	if err := tx.Lock("safety:payment:" + payment); err != nil {
 		return nil, Decision{}, err
 	}
@@ -244,7 +244,7 @@ func (s *Service) openCheck(tx *sqldb.Tx, payment string, version int64) (*check
 // that is on hold already when an edit asks for them.
 func (s *Service) Acknowledge(ctx context.Context, by, payment string, version int64, a Acknowledgement) (r Ruling, err error) {
 	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		c, last, err := s.openCheck(tx, payment, version)
+		c, last, err := lockedCheck(tx, payment, version)
 		if err != nil {
 			return err
 		}

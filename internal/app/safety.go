@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +48,8 @@ func (p *parts) buildSafety(n *Node, users *identity.Directory, related *relatio
 	}
 	counts := &committed{}
 	p.safety, err = safety.New(safety.Config{TrustedAfter: cfg.TrustedAfter}, safety.Deps{
-		DB: p.db, Clock: n.clock, Rules: rules, Counts: counts, Teller: teller{p.chat}, People: acquaintances{related}, Metrics: p.registry,
+		DB: p.db, Clock: n.clock, Rules: rules, Counts: counts, Teller: teller{p.chat}, People: acquaintances{related},
+		Witness: &witness{p}, Metrics: p.registry,
 	})
 	return &gate{safety: p.safety, users: users, chat: p.chat, clock: n.clock, counts: counts, parts: p}, err
 }
@@ -86,6 +89,24 @@ func (t teller) TellTx(tx *sqldb.Tx, user, id, kind string, at time.Time, data j
 		return err
 	}
 	_, err := t.chat.Append(tx, wire.SelfConversation(u), wire.Entry{ID: wire.EventID(id), Type: kind, Time: at, Data: data})
+	return err
+}
+
+// witness keeps decisions among a payment's evidence (safety.Witness). Both
+// parties may read that, so it has only the decision's hash: a server key can
+// show the decision, and everybody that it is the one.
+type witness struct{ parts *parts } // for identity, which is made later
+
+// WitnessTx implements safety.Witness.
+func (w *witness) WitnessTx(tx *sqldb.Tx, d safety.Decision) error {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(text)
+	_, err = w.parts.identity.Evidence.AppendTx(tx, wire.PaymentID(d.Payment), identity.KindDecision, d.At, map[string]any{
+		"decision": d.ID, "version": d.Version, "rules_sha256": d.Rules, "decision_sha256": hex.EncodeToString(sum[:]),
+	})
 	return err
 }
 
