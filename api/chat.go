@@ -123,6 +123,12 @@ func conversationOperations(s *chat.Service) []Operation {
 			func(ctx context.Context, c wire.Caller, in ConversationIn) (chat.Conversation, error) {
 				return s.Get(ctx, c, in.Conversation)
 			}),
+		Op(Row{Name: "conversations.accept", Method: http.MethodPost, Path: "/v1/conversations/{conversation}/accept", Scope: scope,
+			Summary:     "Let the others in",
+			Description: "The other members may ring you and ask you for money from then on. Writing in a conversation accepts it too; until then one that a stranger opened gives them no such right."},
+			func(ctx context.Context, c wire.Caller, in ConversationIn) (chat.Conversation, error) {
+				return s.Accept(ctx, c, in.Conversation)
+			}),
 		Op(Row{Name: "conversations.update", Method: http.MethodPatch, Path: "/v1/conversations/{conversation}", Scope: scope,
 			Summary: "Change the title", Description: "Owners only; groups and payment conversations only."},
 			func(ctx context.Context, c wire.Caller, in conversationsUpdateIn) (chat.Conversation, error) {
@@ -240,6 +246,7 @@ var chatRules = []Rule{
 	{Is: chat.ErrUnknown, Code: "conversation_unknown", Status: 404, Title: "No such conversation"},
 	{Is: chat.ErrMessageUnknown, Code: "message_unknown", Status: 404, Title: "No such message"},
 	{Is: chat.ErrMemberUnknown, Code: "member_unknown", Status: 404, Title: "Not a member"},
+	{Is: chat.ErrUnreachable, Code: "user_unknown", Status: 404, Title: "No such user"},
 	{Is: chat.ErrNotOwner, Code: "not_owner", Status: 403, Title: "Owners only"},
 	{Is: chat.ErrNotAuthor, Code: "not_author", Status: 403, Title: "Authors only"},
 	{Is: chat.ErrDeleted, Code: "message_deleted", Status: 409, Title: "The message is deleted"},

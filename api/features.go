@@ -20,6 +20,7 @@ type Features struct {
 	Calls    *signaling.Service
 	Payments *payments.Service
 	Safety   *safety.Service
+	Blocks   *safety.Blocks
 	// Policy shows a ruling of Safety as payment sheets do.
 	Policy   PolicyOf
 	Identity *identity.Service
@@ -33,11 +34,11 @@ type Features struct {
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
+		paymentOperations(f.Payments), requestOperations(f.Payments), blockOperations(f.Blocks), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
 	)
 }
 
 // Rules are the rules of all features.
 func Rules() []Rule {
-	return slices.Concat(identityRules, chatRules, paymentRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, webhookRules)
+	return slices.Concat(identityRules, chatRules, requestRules, paymentRules, blockRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, webhookRules)
 }

@@ -197,7 +197,7 @@ func paymentCommands(s *payments.Service) []Operation {
 			}),
 		paymentAmountCommand(paymentRow("refund", "Give money back", "All that is left or a part, with its share of the fee. By the payee or a server key."), s.Refund),
 		paymentCommand(paymentRow("void", "Release the hold", "By the payer or a server key; the money is available again at once."), s.Void),
-		paymentCommand(paymentRow("decline", "Decline a request", "By the payer."), s.Decline),
+		paymentDecline(s),
 		paymentCommand(paymentRow("cancel", "Withdraw a request", "By the payee; held money goes back."), s.Cancel),
 		paymentCommand(paymentRow("report", "Report a payment", "By the payer. Stops it for review; once captured it is disputed, and what the payee still has of it is reserved."), s.Report),
 		Op(paymentRow("answer", "Answer a dispute", "By the payee, once and before `dispute.answer_by`. From then on the app has to resolve it."),

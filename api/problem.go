@@ -30,6 +30,10 @@ func (t *Table) problem(c wire.Caller, operation string, err error) *wire.Proble
 				continue
 			}
 			p := &wire.Problem{Code: r.Code, Status: r.Status, Title: r.Title, RetryAfter: r.RetryAfter, Detail: r.Title + "."}
+			var wait interface{ RetryAfter() int } // an error that knows better than its rule
+			if errors.As(err, &wait) {
+				p.RetryAfter = wait.RetryAfter()
+			}
 			if !r.Hide {
 				p.Detail = err.Error()
 				if r.More != nil {

@@ -67,7 +67,8 @@ type Deps struct {
 	DB        *sqldb.DB
 	Clock     clock.Clock
 	Publisher wire.Publisher
-	Names     Names // nil: nobody has a name
+	Names     Names  // nil: nobody has a name
+	Blocks    Blocks // nil: nobody is blocked
 	// Journal, if given, takes part in the transaction of every new entry.
 	Journal func(tx *sqldb.Tx, ev wire.Event) error
 	Log     *slog.Logger          // nil discards
@@ -80,6 +81,7 @@ type Service struct {
 	clock   clock.Clock
 	out     wire.Publisher
 	names   Names
+	blocks  Blocks
 	journal func(tx *sqldb.Tx, ev wire.Event) error
 	log     *slog.Logger
 	rosters *rosterCache
@@ -98,13 +100,20 @@ func New(cfg Config, d Deps) *Service {
 		d.Journal = func(*sqldb.Tx, wire.Event) error { return nil }
 	}
 	return &Service{
-		db: d.DB, clock: d.Clock, out: d.Publisher, names: d.Names, journal: d.Journal, log: d.Log,
+		db: d.DB, clock: d.Clock, out: d.Publisher, names: d.Names, blocks: d.Blocks, journal: d.Journal, log: d.Log,
 		rosters: newRosterCache(cfg.Rosters), metrics: newMetrics(d.Metrics),
 	}
 }
 
 // now is the time as the database keeps it: whole milliseconds, UTC.
 func (s *Service) now() time.Time { return s.clock.Now().UTC().Truncate(time.Millisecond) }
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 

@@ -50,6 +50,7 @@ type Member struct {
 	Name      string      `json:"name"`
 	Role      MemberRole  `json:"role" enum:"owner,member"`
 	JoinedAt  time.Time   `json:"joined_at"`
+	Accepted  bool        `json:"accepted" doc:"opened the conversation, wrote in it or accepted it, or the app made it; until then the others can neither ring this member nor ask for money"`
 	Delivered int64       `json:"delivered" doc:"entries up to this number have reached a device"`
 	Read      int64       `json:"read" doc:"entries up to this number have been read"`
 }
@@ -84,7 +85,7 @@ func (s *Service) Create(ctx context.Context, c wire.Caller, d Draft) (Conversat
 	var id wire.ConversationID
 	err := s.db.Update(ctx, func(tx *sqldb.Tx) (err error) {
 		if d.Kind == Direct {
-			id, err = s.Direct(tx, d.Members[0], d.Members[1])
+			id, err = s.direct(tx, c, d)
 			return err
 		}
 		id, err = s.create(tx, c, d)
@@ -161,6 +162,7 @@ type row struct {
 	pair        any // string, or nil when the kind has none
 	clientKey   any // string, or nil without client id
 	fingerprint string
+	accepted    []wire.UserID // have let the others in
 }
 
 // insert stores a conversation unless its id, pair or client key is taken, and reports whether it did.
@@ -178,7 +180,7 @@ func (s *Service) insert(tx *sqldb.Tx, r row) (bool, error) {
 		if i == 0 || r.draft.Kind == Direct {
 			role = RoleOwner
 		}
-		if _, err := tx.Exec(insertMember, r.id, u, role, now.UnixMilli(), 0, 0); err != nil {
+		if _, err := tx.Exec(insertMember, r.id, u, role, now.UnixMilli(), 0, 0, flag(slices.Contains(r.accepted, u))); err != nil {
 			return false, err
 		}
 		to = append(to, wire.To{User: u})
@@ -195,11 +197,14 @@ func (s *Service) insert(tx *sqldb.Tx, r row) (bool, error) {
 }
 
 func (s *Service) create(tx *sqldb.Tx, c wire.Caller, d Draft) (wire.ConversationID, error) {
-	r := row{id: wire.NewID[wire.ConversationID](wire.PrefixConversation, s.now()), draft: d, fingerprint: d.fingerprint()}
+	r := row{id: wire.NewID[wire.ConversationID](wire.PrefixConversation, s.now()), draft: d, fingerprint: d.fingerprint(), accepted: opens(c, d.Members)}
 	if d.ClientID != "" {
 		r.clientKey = string(c.User) + " " + d.ClientID
 	}
 	made, err := s.insert(tx, r)
+	if err == nil && made {
+		err = s.reachable(tx, c, d.Members...)
+	}
 	if err != nil || made {
 		return r.id, err
 	}
@@ -221,29 +226,47 @@ func (d Draft) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Direct returns the conversation of two different people and makes it if there is none.
+// direct is Direct as c opens it.
+func (s *Service) direct(tx *sqldb.Tx, c wire.Caller, d Draft) (wire.ConversationID, error) {
+	id, made, err := s.pair(tx, d.Members[0], d.Members[1])
+	if err == nil && made {
+		err = s.reachable(tx, c, d.Members...)
+	}
+	if err != nil {
+		return "", err
+	}
+	return id, s.openAgain(tx, id, opens(c, d.Members))
+}
+
+// Direct returns the conversation of two different people and makes it if
+// there is none: a opens it, b has not let a in yet.
 func (s *Service) Direct(tx *sqldb.Tx, a, b wire.UserID) (wire.ConversationID, error) {
+	id, _, err := s.pair(tx, a, b)
+	return id, err
+}
+
+// pair finds or makes the conversation of a and b and reports whether it made it.
+func (s *Service) pair(tx *sqldb.Tx, a, b wire.UserID) (id wire.ConversationID, made bool, err error) {
 	if a == b {
-		return "", fmt.Errorf("%w: a direct conversation has two different members", ErrInput)
+		return "", false, fmt.Errorf("%w: a direct conversation has two different members", ErrInput)
 	}
 	pair := string(min(a, b)) + " " + string(max(a, b))
 	const find = `SELECT id FROM conversations WHERE pair = ?`
-	var id wire.ConversationID
 	if err := tx.QueryRow(find, pair).Scan(&id); !errors.Is(err, sql.ErrNoRows) {
-		return id, err
+		return id, false, err
 	}
 	r := row{id: wire.NewID[wire.ConversationID](wire.PrefixConversation, s.now()), pair: pair,
-		draft: Draft{Kind: Direct, Members: []wire.UserID{a, b}}}
-	made, err := s.insert(tx, r)
-	if err != nil || made {
-		return r.id, err
+		draft: Draft{Kind: Direct, Members: []wire.UserID{a, b}}, accepted: []wire.UserID{a}}
+	if made, err = s.insert(tx, r); err != nil || made {
+		return r.id, made, err
 	}
-	return id, tx.QueryRow(find, pair).Scan(&id) // someone else's transaction was first
+	err = tx.QueryRow(find, pair).Scan(&id) // someone else's transaction was first
+	return id, false, err
 }
 
 // EnsureSelf makes the personal conversation of u, wire.SelfConversation(u), if there is none.
 func (s *Service) EnsureSelf(tx *sqldb.Tx, u wire.UserID) error {
-	_, err := s.insert(tx, row{id: wire.SelfConversation(u), draft: Draft{Kind: Self, Members: []wire.UserID{u}}})
+	_, err := s.insert(tx, row{id: wire.SelfConversation(u), draft: Draft{Kind: Self, Members: []wire.UserID{u}}, accepted: []wire.UserID{u}})
 	return err
 }
 

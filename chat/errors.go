@@ -10,6 +10,8 @@ var (
 	ErrMessageUnknown = errors.New("the conversation has no such message")
 	// ErrMemberUnknown says that the person to remove is not a member.
 	ErrMemberUnknown = errors.New("this person is not in the conversation")
+	// ErrUnreachable says that there is no such person for the caller: one who blocked them answers like one who does not exist.
+	ErrUnreachable = errors.New("there is no such user, or not one you can reach")
 	// ErrNotOwner says that only owners may do this.
 	ErrNotOwner = errors.New("only an owner of the conversation may do this")
 	// ErrNotAuthor says that a message belongs to someone else.

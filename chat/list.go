@@ -15,7 +15,7 @@ import (
 
 const (
 	selectConversation = `SELECT c.id, c.kind, c.title, c.payment, c.head, c.created_at, c.updated_at FROM conversations c `
-	selectMembers      = `SELECT user_id, role, joined_at, delivered, read_seq FROM members WHERE conversation = ? ORDER BY joined_at, user_id`
+	selectMembers      = `SELECT user_id, role, joined_at, delivered, read_seq, accepted FROM members WHERE conversation = ? ORDER BY joined_at, user_id`
 )
 
 var errCursor = fmt.Errorf("%w: the cursor is not one of ours", ErrInput)
@@ -162,11 +162,11 @@ func loadMembers(tx *sqldb.Tx, id wire.ConversationID) ([]Member, error) {
 	members := []Member{}
 	for rows.Next() {
 		var m Member
-		var at int64
-		if err := rows.Scan(&m.User, &m.Role, &at, &m.Delivered, &m.Read); err != nil {
+		var at, accepted int64
+		if err := rows.Scan(&m.User, &m.Role, &at, &m.Delivered, &m.Read, &accepted); err != nil {
 			return nil, err
 		}
-		m.JoinedAt = fromMillis(at)
+		m.JoinedAt, m.Accepted = fromMillis(at), accepted != 0
 		members = append(members, m)
 	}
 	return members, rows.Err()

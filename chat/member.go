@@ -3,13 +3,14 @@ package chat
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"parley/internal/sqldb"
 	"parley/wire"
 )
 
 const (
-	insertMember = `INSERT INTO members (conversation, user_id, role, joined_at, delivered, read_seq) VALUES (?, ?, ?, ?, ?, ?)`
+	insertMember = `INSERT INTO members (conversation, user_id, role, joined_at, delivered, read_seq, accepted) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	changeRoster = `UPDATE conversations SET roster = roster + 1 WHERE id = ?`
 )
 
@@ -42,6 +43,9 @@ func (s *Service) AddMember(ctx context.Context, c wire.Caller, conv wire.Conver
 		if len(l.members.seats) >= MembersMax {
 			return ErrFull
 		}
+		if err := s.reachable(tx, c, u); err != nil {
+			return err
+		}
 		role := RoleMember
 		if len(l.members.seats) == 0 {
 			role = RoleOwner
@@ -50,7 +54,7 @@ func (s *Service) AddMember(ctx context.Context, c wire.Caller, conv wire.Conver
 		if err := tx.QueryRow(changeRoster+` RETURNING head`, conv).Scan(&head); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(insertMember, conv, u, role, s.now().UnixMilli(), head, head); err != nil {
+		if _, err := tx.Exec(insertMember, conv, u, role, s.now().UnixMilli(), head, head, flag(slices.Contains(opens(c, []wire.UserID{u}), u))); err != nil {
 			return err
 		}
 		return s.note(tx, c, conv, "member.joined", joined{User: u}, nil)

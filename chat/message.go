@@ -89,9 +89,16 @@ func (s *Service) Send(ctx context.Context, c wire.Caller, conv wire.Conversatio
 	}
 	var ev wire.Event
 	err = s.db.Update(ctx, func(tx *sqldb.Tx) error {
-		var fresh bool
+		var fresh, isNews bool
 		var err error
-		ev, fresh, err = s.write(tx, conv, rec, func(r *roster) error { return allow(c, r, toWrite) })
+		ev, fresh, err = s.write(tx, conv, rec, func(r *roster) error {
+			m, ok := r.seat(c.User)
+			isNews = ok && !m.accepted
+			return allow(c, r, toWrite)
+		})
+		if err == nil && isNews {
+			err = accept(tx, conv, c.User) // who answers lets the others in
+		}
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ const (
 type seat struct {
 	user wire.UserID
 	role MemberRole
+	// accepted: has let the others in.
+	accepted bool
 }
 
 // roster is the members of a conversation at one version, sorted by user. It
@@ -100,7 +102,7 @@ func (c *rosterCache) put(id wire.ConversationID, r *roster) {
 	c.by[id] = r
 }
 
-const selectSeats = `SELECT user_id, role FROM members WHERE conversation = ? ORDER BY user_id`
+const selectSeats = `SELECT user_id, role, accepted FROM members WHERE conversation = ? ORDER BY user_id`
 
 // rosterAt returns the members at a version that tx has read from the row it
 // has locked. They enter the cache only once tx has committed: a rolled back
@@ -126,9 +128,11 @@ func loadRoster(tx *sqldb.Tx, id wire.ConversationID, version int64) (*roster, e
 	var seats []seat
 	for rows.Next() {
 		var m seat
-		if err := rows.Scan(&m.user, &m.role); err != nil {
+		var accepted int64
+		if err := rows.Scan(&m.user, &m.role, &accepted); err != nil {
 			return nil, err
 		}
+		m.accepted = accepted != 0
 		seats = append(seats, m)
 	}
 	slices.SortFunc(seats, func(a, b seat) int { return strings.Compare(string(a.user), string(b.user)) }) // databases collate differently

@@ -236,6 +236,11 @@ func (s *Service) PayLink(ctx context.Context, a Actor, id string, amount int64)
 		if err != nil {
 			return Payment{}, err
 		}
+		if seen.confirm == ConfirmNone {
+			if err := insist(tx, intent.ID); err != nil {
+				return Payment{}, err
+			}
+		}
 		if err := s.announce(tx, intent, "requested", now); err != nil {
 			return Payment{}, err
 		}
@@ -333,7 +338,7 @@ func (s *Service) linkView(at link, a Actor) Link {
 		ExpiresAt: optional(at.expires), CreatedAt: at.created, UpdatedAt: at.updated, OwnedByYou: a.User != "" && a.User == at.payee,
 	}
 	if at.amount > 0 {
-		in := Intent{Amount: at.amount, Currency: at.currency, PayeeName: at.payeeName, Ask: Ask{PayeeCheck: at.nameCheck}}
+		in := Intent{Amount: at.amount, Currency: at.currency, Fees: s.cfg.feeRule(at.currency), PayeeName: at.payeeName, Ask: Ask{PayeeCheck: at.nameCheck}}
 		headline := in.headline()
 		l.Headline = &headline
 	}

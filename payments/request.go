@@ -189,6 +189,20 @@ func history(tx *sqldb.Tx, payer, payee string) (paid, started bool, err error) 
 	return captured > 0, own > 0, nil
 }
 
+// MayRing reports whether a payment under way lets from ring to: one that to
+// has a part in. A stranger's request, or offer without money on hold, does not.
+func (s *Service) MayRing(ctx context.Context, from, to string) (may bool, err error) {
+	err = s.d.DB.View(ctx, func(tx *sqldb.Tx) error {
+		var n int
+		err := tx.QueryRow("SELECT COUNT(*) FROM (SELECT 1 FROM payments_intents WHERE state IN ('requested', 'held', 'confirming', 'confirmed', 'part_captured', 'review', 'disputed')"+
+			" AND (payer = ? AND payee = ? AND NOT (state = 'requested' AND silent = 1)"+
+			" OR payer = ? AND payee = ? AND NOT (state = 'requested' AND asked_by = 'payer' AND link = '')) LIMIT 1) AS found", to, from, from, to).Scan(&n)
+		may = n > 0
+		return err
+	})
+	return may, err
+}
+
 // settleAsk lets what a payment belongs to follow its new state, in the same transaction.
 func (s *Service) settleAsk(tx *sqldb.Tx, before State, in Intent, now time.Time) error {
 	if in.Ask.Link != "" && before != in.State && in.dead() {

@@ -38,7 +38,7 @@ func (s *Service) Invite(ctx context.Context, c wire.Caller, id wire.CallID, use
 	if _, mine := call.Find(by.User); !mine {
 		return CallView{}, ErrNotParticipant
 	}
-	if err := s.mayRing(ctx, by.User, []wire.UserID{user}, nil); err != nil {
+	if _, err := s.mayRing(ctx, by.User, []wire.UserID{user}, false); err != nil {
 		return CallView{}, err
 	}
 	cmd := Command{Action: ActInvite, Invitee: user, Card: s.card(ctx, by.User, user, call.Payment)}

@@ -25,7 +25,7 @@ type Log interface {
 
 // Relations tells who may ring whom.
 type Relations interface {
-	// Related reports whether a and b share a conversation or an open payment.
+	// Related reports whether a may ring b: b has let a in, and does not keep a away.
 	Related(ctx context.Context, a, b wire.UserID) (bool, error)
 }
 
@@ -39,7 +39,6 @@ type Rooms interface {
 type PaymentFacts struct {
 	Payer, Payee wire.UserID
 	Conversation wire.ConversationID // empty: none
-	Open         bool                // still under way, so that its parties may ring each other
 }
 
 // Payments links calls to payments.

@@ -91,7 +91,7 @@ func (s *Service) plan(ctx context.Context, from Endpoint, in Start) (Offer, err
 	if in.Conversation != "" && len(callees) == 0 {
 		callees = slices.DeleteFunc(slices.Clone(members), func(u wire.UserID) bool { return u == from.User })
 	}
-	allowed := members
+	isRoom := in.Conversation != "" && len(in.To) == 0
 	if in.Payment != "" {
 		facts, err := s.party(ctx, from.User, in.Payment)
 		if err != nil {
@@ -110,15 +110,12 @@ func (s *Service) plan(ctx context.Context, from Endpoint, in Start) (Offer, err
 		if facts.Conversation != "" {
 			o.Conversation = facts.Conversation
 		}
-		if facts.Open {
-			allowed = append(slices.Clone(allowed), other)
-		}
-	}
-	if err := s.mayRing(ctx, from.User, callees, allowed); err != nil {
-		return Offer{}, err
 	}
 	if len(callees) > 1 {
 		o.Kind = Group
+	}
+	if callees, err = s.mayRing(ctx, from.User, callees, isRoom && o.Kind == Group); err != nil {
+		return Offer{}, err
 	}
 	if o.Kind == Group || in.SFU {
 		o.Media = SFU
@@ -173,21 +170,29 @@ func (s *Service) party(ctx context.Context, user wire.UserID, id wire.PaymentID
 	return facts, nil
 }
 
-// mayRing checks that every callee is allowed already or related to the caller.
-func (s *Service) mayRing(ctx context.Context, from wire.UserID, callees, allowed []wire.UserID) error {
+// mayRing returns those of callees whom the caller may ring. Who may not be
+// rung is left out of a call to a whole conversation and refused otherwise.
+func (s *Service) mayRing(ctx context.Context, from wire.UserID, callees []wire.UserID, isLenient bool) ([]wire.UserID, error) {
+	var rung []wire.UserID
 	for _, u := range callees {
-		if u == from || slices.Contains(allowed, u) {
-			continue
-		}
-		ok, err := s.Relations.Related(ctx, from, u)
-		if err != nil {
-			return err
-		}
+		ok := u == from
 		if !ok {
-			return ErrNoRelation
+			var err error
+			if ok, err = s.Relations.Related(ctx, from, u); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case ok:
+			rung = append(rung, u)
+		case !isLenient:
+			return nil, ErrNoRelation
 		}
 	}
-	return nil
+	if len(callees) > 0 && len(rung) == 0 {
+		return nil, ErrNoRelation
+	}
+	return rung, nil
 }
 
 // card signs a caller card; without one the callee's device shows an unverified caller.

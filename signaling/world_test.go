@@ -63,7 +63,7 @@ func newWorld(t *testing.T, db *sqldb.DB) *world {
 			"conv_4": {"host", "guest1", "guest2", "guest3"},
 		},
 		payments: map[wire.PaymentID]signaling.PaymentFacts{
-			"pay_1": {Payer: "buyer", Payee: "seller", Conversation: "conv_1", Open: true},
+			"pay_1": {Payer: "buyer", Payee: "seller", Conversation: "conv_1"},
 		},
 		strange: map[wire.UserID]bool{"stranger": true},
 	}

@@ -62,6 +62,7 @@ type parts struct {
 	rail     payments.Rail // nil: none
 	relay    *outbox.Relay
 	webhooks *webhook.Service
+	blocks   *safety.Blocks
 	calls    *signaling.Service
 	identity *identity.Service
 	cards    *identity.Cards
@@ -181,7 +182,8 @@ func (p *parts) buildMoney(n *Node) (err error) {
 	p.webhooks = webhook.New(webhook.Config{Source: n.baseURL, AllowPrivate: n.opts.Config.Webhooks.AllowPrivate},
 		webhook.Deps{DB: p.db, Clock: n.clock, Log: n.log, Metrics: p.registry})
 	told := &hooks{p.webhooks}
-	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Journal: told.entry, Log: n.log, Metrics: p.registry})
+	p.blocks = safety.NewBlocks(p.db, n.clock)
+	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Blocks: chatBlocks{p.blocks}, Journal: told.entry, Log: n.log, Metrics: p.registry})
 	p.relay = outbox.NewRelay(p.db, n.clock, outbox.Config{Log: n.log, Metrics: p.registry})
 	p.relay.InTx("conversations", cards{p.chat}.deliver)
 	p.relay.InTx("webhooks", told.deliver)
@@ -197,10 +199,11 @@ func (p *parts) buildMoney(n *Node) (err error) {
 	if err != nil {
 		return err
 	}
+	rules.Asking, rules.LinkURL = askLimits(cfg), n.baseURL+"/l/"
 	p.payments, err = payments.New(
 		rules,
 		payments.Deps{
-			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat}, Gate: gate,
+			DB: p.db, Clock: n.clock, Digester: digest, Names: people{users, n.clock}, Rooms: paymentRooms{p.chat}, Relations: payRelations{p.chat, p.blocks}, Gate: gate,
 			Rates: rates, Rail: p.rail, Sensitive: chat.HasCardNumber, Wake: p.relay.Wake, Log: n.log, Metrics: p.registry,
 		})
 	related.chat, related.payments, gate.counts.payments = p.chat, p.payments, p.payments
@@ -286,7 +289,7 @@ func orOff(addr string) string {
 
 func (p *parts) buildCalls(n *Node) error {
 	deps := signaling.Deps{
-		DB: p.db, Publisher: p.hub, Log: p.chat, Relations: &relations{chat: p.chat, payments: p.payments},
+		DB: p.db, Publisher: p.hub, Log: p.chat, Relations: callRelations{p.chat, p.payments, p.blocks},
 		Rooms: callRooms{p.chat}, Payments: callPayments{p.payments},
 		Presence: inCall{p.board, n.log}, Clock: n.clock, Logger: n.log, Metrics: p.registry,
 	}
@@ -341,7 +344,7 @@ func (p *parts) buildTable(n *Node) (err error) {
 	}
 	p.table, err = newTable(api.Config{
 		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(),
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Clock: movable})
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Clock: movable})
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table}
 	return err
 }
@@ -422,6 +425,7 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 	for _, path := range []string{"/demo/", "/console/", "/sdk/"} {
 		mux.Handle("GET "+path, pages)
 	}
+	mux.Handle("GET /l/{link}", openLink(cfg.Payments.LinkURL))
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	return withOrigins(mux, cfg.HTTP.Origins), nil
 }

@@ -107,9 +107,6 @@ func (c cards) deliver(tx *sqldb.Tx, ev outbox.Event) error {
 // callPayments tells calls about payments (signaling.Payments).
 type callPayments struct{ payments *payments.Service }
 
-// closedStates are those in which a payment gives nobody a reason to ring.
-var closedStates = []payments.State{payments.Declined, payments.Expired, payments.Cancelled, payments.Voided, payments.Refunded}
-
 // Payment implements signaling.Payments.
 func (c callPayments) Payment(ctx context.Context, id wire.PaymentID) (signaling.PaymentFacts, error) {
 	p, err := c.payments.Get(ctx, payments.Actor{Server: true}, string(id))
@@ -118,7 +115,6 @@ func (c callPayments) Payment(ctx context.Context, id wire.PaymentID) (signaling
 	}
 	return signaling.PaymentFacts{
 		Payer: wire.UserID(p.Payer), Payee: wire.UserID(p.Payee), Conversation: wire.ConversationID(p.Conversation),
-		Open: !slices.Contains(closedStates, p.State),
 	}, err
 }
 
@@ -127,13 +123,13 @@ func (c callPayments) Review(tx *sqldb.Tx, id wire.PaymentID, _ string) error {
 	return c.payments.ReviewTx(tx, string(id))
 }
 
-// relations says who may ring or look up whom: people who share a conversation or a payment.
+// relations says who may look up whom: people who share a conversation or a payment.
 type relations struct {
 	chat     *chat.Service
 	payments *payments.Service // set after it is made
 }
 
-// Related implements signaling.Relations and identity.Relations.
+// Related implements identity.Relations.
 func (r *relations) Related(ctx context.Context, a, b wire.UserID) (bool, error) {
 	related, err := r.chat.Related(ctx, a, b)
 	if related || err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"parley/internal/sqldb"
+	"parley/payments"
 	"parley/payments/outbox"
 	"parley/webhook"
 	"parley/wire"
@@ -17,6 +18,9 @@ type hooks struct{ webhooks *webhook.Service }
 // deliver is the outbox consumer: what happened to a payment, a payout, a link
 // or a request is named by the change, for example payment.held.
 func (h *hooks) deliver(tx *sqldb.Tx, ev outbox.Event) error {
+	if ev.Type == payments.RequestEventType && ev.Audience.Conversation != "" {
+		return nil // what the conversation may know; backends get the whole
+	}
 	var data struct {
 		Change string `json:"change"`
 	}

@@ -77,6 +77,12 @@ type Payments struct {
 	QuoteTime      time.Duration `yaml:"quote_time" doc:"how long the quote of a conversion is good"`
 	HoldTime       time.Duration `yaml:"hold_time" doc:"how long held money stays held before it goes back"`
 	ConfirmTime    time.Duration `yaml:"confirm_time" doc:"how long both parties have to confirm once the first one began"`
+	LinkURL        string        `yaml:"link_url" doc:"page of your app that a payment link (/l/…) leads to, with the link's id in place of {link} or at the end"`
+	AskOpen        int           `yaml:"ask_open" doc:"requests that one user may have open with one payer"`
+	AskDaily       int           `yaml:"ask_daily" doc:"requests, and payment links, that one user may make within 24 hours"`
+	AskAgainAfter  time.Duration `yaml:"ask_again_after" doc:"how long after a decline the same user may not ask the same payer again"`
+	RemindEvery    time.Duration `yaml:"remind_every" doc:"least time between two reminders of a request"`
+	AskReporters   int           `yaml:"ask_reporters" doc:"how many different payers must report requests of a user for all of that user's requests to be stopped until a review"`
 	Sandbox        bool          `yaml:"sandbox" doc:"offer the sandbox rail, which makes play money; refused unless the listener is on loopback"`
 	Rail           string        `yaml:"rail" doc:"the way to the outside world: sandbox, stripe or none; empty: none, or what payments.sandbox says"`
 }
@@ -146,6 +152,7 @@ func Default() Config {
 		Payments: Payments{
 			HoldTime: 7 * 24 * time.Hour, MaxHoldTime: 30 * 24 * time.Hour, ConfirmTime: 2 * time.Minute,
 			AnswerTime: 7 * 24 * time.Hour, DecideTime: 30 * 24 * time.Hour, IfUnanswered: "payer", IfUndecided: "wait", QuoteTime: time.Minute,
+			LinkURL: "/demo/?link={link}", AskOpen: 5, AskDaily: 100, AskAgainAfter: 24 * time.Hour, RemindEvery: 24 * time.Hour, AskReporters: 3,
 		},
 		Safety:   Safety{TrustedAfter: 24 * time.Hour},
 		Passkeys: Passkeys{RPName: "Parley"},
