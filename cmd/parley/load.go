@@ -15,13 +15,14 @@ import (
 
 // loadCommand drives a node and prints what it can do.
 type loadCommand struct {
-	Idle   loadIdleCommand   `cmd:"" help:"Sockets that do nothing: what a connect costs, and how much memory each keeps."`
-	Fanout loadFanoutCommand `cmd:"" help:"Messages to many sockets, timed to each delivery."`
-	Signal loadSignalCommand `cmd:"" help:"Signals, which are not stored, between pairs of sockets, timed from send to receipt."`
-	Chat   loadChatCommand   `cmd:"" help:"Stored messages between pairs of sockets, timed from send to receipt."`
-	Storm  loadStormCommand  `cmd:"" help:"All sockets cut at once come back at once, timed from the cut to the open session."`
-	Call   loadCallCommand   `cmd:"" help:"Calls between two people, timed from the answer to the first voice packet both ways."`
-	Worker loadWorkerCommand `cmd:"" hidden:"" help:"Hold sockets for a load command of this binary."`
+	Idle     loadIdleCommand     `cmd:"" help:"Sockets that do nothing: what a connect costs, and how much memory each keeps."`
+	Fanout   loadFanoutCommand   `cmd:"" help:"Messages to many sockets, timed to each delivery."`
+	Signal   loadSignalCommand   `cmd:"" help:"Signals, which are not stored, between pairs of sockets, timed from send to receipt."`
+	Chat     loadChatCommand     `cmd:"" help:"Stored messages between pairs of sockets, timed from send to receipt."`
+	Storm    loadStormCommand    `cmd:"" help:"All sockets cut at once come back at once, timed from the cut to the open session."`
+	Call     loadCallCommand     `cmd:"" help:"Calls between two people, timed from the answer to the first voice packet both ways."`
+	Payments loadPaymentsCommand `cmd:"" help:"Transfers in the ledger core, timed to their durable commit, and checked."`
+	Worker   loadWorkerCommand   `cmd:"" hidden:"" help:"Hold sockets for a load command of this binary."`
 }
 
 // targetFlags choose the node: one that the command starts, or a running dev node.
@@ -71,10 +72,15 @@ func (f targetFlags) run(ctx context.Context, p *program, bench func(context.Con
 	if err != nil {
 		return err
 	}
-	if f.JSON {
+	return p.printLoad(r, f.JSON)
+}
+
+// printLoad prints a result, as one JSON line or for people.
+func (p *program) printLoad(r load.Result, asJSON bool) error {
+	if asJSON {
 		return json.NewEncoder(p.Stdout).Encode(r)
 	}
-	_, err = fmt.Fprintln(p.Stdout, r)
+	_, err := fmt.Fprintln(p.Stdout, r)
 	return err
 }
 

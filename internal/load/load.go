@@ -2,7 +2,8 @@
 // much gets through, how long it takes, what it costs the server, and whether
 // anything was lost, doubled or out of order.
 //
-// It is a client like any other and knows nothing of the node's inside.
+// It is a client like any other and knows nothing of the node's inside; only
+// Payments runs the ledger core in its own process.
 package load
 
 import (

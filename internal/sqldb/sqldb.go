@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 )
 
 // ErrUnavailable says that the database cannot be reached or is closing.
@@ -43,6 +44,12 @@ type Config struct {
 	// QueueMax bounds the closures waiting for the SQLite writer; Update blocks
 	// at the bound until there is room or its context ends. 0 means 4096.
 	QueueMax int
+	// CheckpointPages is how many 4 KiB pages SQLite's write-ahead log takes
+	// before they are moved to the database file. 0 means 8192.
+	CheckpointPages int
+	// ViewMax bounds the time of one View: while a snapshot is open the
+	// write-ahead log cannot begin anew. 0 means 10 s.
+	ViewMax time.Duration
 }
 
 // DB is an open database. Its methods are safe for concurrent use.
@@ -71,6 +78,12 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.QueueMax == 0 {
 		cfg.QueueMax = 4096
 	}
+	if cfg.CheckpointPages == 0 {
+		cfg.CheckpointPages = 8192
+	}
+	if cfg.ViewMax == 0 {
+		cfg.ViewMax = 10 * time.Second
+	}
 	if strings.HasPrefix(cfg.URL, "postgres://") || strings.HasPrefix(cfg.URL, "postgresql://") {
 		return openPostgres(ctx, cfg)
 	}
@@ -96,8 +109,11 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // View runs fn on a snapshot that sees every Update that returned before.
-// Keep it short: a long reader lets the write-ahead log grow.
+// Keep it short: a long reader lets the write-ahead log grow, and after
+// Config.ViewMax it is ended with context.DeadlineExceeded.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.ViewMax)
+	defer cancel()
 	t, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.viewIsolation()})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -22,6 +22,7 @@ type sqliteWriter struct {
 	groupMax int
 	queue    chan *job
 	groups   chan []*job
+	wal      *checkpointer
 	stopped  chan struct{} // closed when run returns
 
 	mu      sync.RWMutex // held for reading while a job is put into queue
@@ -61,8 +62,12 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	readers.SetMaxOpenConns(cfg.Readers)
 	readers.SetMaxIdleConns(cfg.Readers)
+	wal, err := newCheckpointer(path, cfg.CheckpointPages)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("sqldb: %w", err), writer.Close(), readers.Close())
+	}
 	w := &sqliteWriter{
-		db: writer, groupMax: cfg.GroupMax,
+		wal: wal, db: writer, groupMax: cfg.GroupMax,
 		queue: make(chan *job, cfg.QueueMax), groups: make(chan []*job, 64),
 		stopped: make(chan struct{}),
 	}
@@ -71,13 +76,16 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 
 func sqliteDSN(path string, readOnly bool) string {
 	q := url.Values{}
-	for _, p := range []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(5000)", "wal_autocheckpoint(10000)"} {
+	for _, p := range []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(5000)", "wal_autocheckpoint(0)"} {
 		q.Add("_pragma", p)
 	}
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
 	} else {
 		q.Set("_txlock", "immediate")
+		q.Add("_pragma", "journal_size_limit(67108864)") // a log that has grown shrinks when it begins anew
+		q.Add("_pragma", "temp_store(memory)")           // what a savepoint may have to restore stays off the disk
+		q.Add("_pragma", "cache_size(-65536)")           // 64 MiB
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
@@ -129,15 +137,23 @@ func (w *sqliteWriter) run(ctx context.Context) error {
 			announce(group)
 		}
 	}()
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	checkpointed := make(chan struct{})
+	go func() {
+		defer close(checkpointed)
+		w.wal.run(background)
+	}()
 	cached := &stmtCache{conn: conn, stmts: map[string]*sql.Stmt{}}
 	w.serve(ctx, cached)
 	close(w.groups)
 	<-announced
+	stop()
+	<-checkpointed
 	close(w.stopped)
 	return errors.Join(cached.close(), conn.Close())
 }
 
-func (w *sqliteWriter) close() error { return w.db.Close() }
+func (w *sqliteWriter) close() error { return errors.Join(w.wal.db.Close(), w.db.Close()) }
 
 // serve commits groups until ctx ends and the queue is empty.
 func (w *sqliteWriter) serve(ctx context.Context, conn *stmtCache) {
@@ -212,6 +228,7 @@ func (w *sqliteWriter) commit(conn *stmtCache, group []*job) {
 		}
 	}
 	w.groups <- group
+	w.wal.committed(conn.conn)
 }
 
 // announce runs the hooks of what was committed and wakes the callers.

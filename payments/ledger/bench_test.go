@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"parley/internal/sqldb"
 	"parley/internal/sqldb/sqldbtest"
 	"parley/payments/ledger"
@@ -67,7 +69,8 @@ func BenchmarkCommitter(b *testing.B) {
 
 func benchCommitter(b *testing.B, db *sqldb.DB, hot bool) {
 	book := ledger.New(func(string) (ledger.Terms, bool) { return ledger.Terms{Kind: "user", MayGoNegative: true}, true })
-	committer := ledger.NewCommitter(db, book, time.Now, ledger.CommitterConfig{})
+	metrics := prometheus.NewRegistry()
+	committer := ledger.NewCommitter(db, book, time.Now, ledger.CommitterConfig{Metrics: metrics})
 	running(b, committer)
 	var next atomic.Int64
 	b.SetParallelism(25) // times GOMAXPROCS: 50 clients on two cores
@@ -90,6 +93,22 @@ func benchCommitter(b *testing.B, db *sqldb.DB, hot bool) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "transfers/s")
+	b.ReportMetric(float64(b.N)/commits(b, metrics), "transfers/commit")
+}
+
+// commits tells how many commits the committer has made.
+func commits(b *testing.B, metrics prometheus.Gatherer) float64 {
+	b.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "parley_ledger_commit_groups" {
+			return float64(f.GetMetric()[0].GetHistogram().GetSampleCount())
+		}
+	}
+	return 0
 }
 
 // running runs the committer until the test ends.
