@@ -23,6 +23,9 @@ type Transition struct {
 	refuse error
 }
 
+// Refuses is the error of a row that exists to say why not, nil for the others.
+func (t Transition) Refuses() error { return t.refuse }
+
 // condition tells whether a row fits.
 type condition = func(in *Intent, c Command, now time.Time) bool
 
