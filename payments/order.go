@@ -135,7 +135,7 @@ func (o order) after(out RailOutcome, asked error, now time.Time) (order, verdic
 		o.RailID = out.ID
 	}
 	if !o.open() {
-		return o.afterEnd(out, failed, now.Add(wait))
+		return o.afterEnd(out, failed, now, wait)
 	}
 	switch {
 	case failed || out.Status == RailAbsent && o.State == OrderPending:
@@ -161,17 +161,17 @@ func (o order) after(out RailOutcome, asked error, now time.Time) (order, verdic
 }
 
 // afterEnd takes what a rail says of an order whose outcome is booked.
-func (o order) afterEnd(out RailOutcome, failed bool, again time.Time) (order, verdict) {
+func (o order) afterEnd(out RailOutcome, failed bool, now time.Time, wait time.Duration) (order, verdict) {
 	o.Due = time.Time{}
 	switch {
 	case failed: // somebody wanted to know; ask again later
-		o.Due = again
+		o.Due = now.Add(wait)
 	case o.State == OrderDone && out.Status == RailRefused && o.outgoing():
 		return o.end(OrderReturned, out.Reason), isReturned
 	case o.State == OrderDone && out.Status == RailRefused, o.State == OrderRefused && out.Status == RailDone:
 		return o, contradicts
 	default:
-		o.lookAgain(again)
+		o.lookAgain(now)
 	}
 	return o, nothingNew
 }
