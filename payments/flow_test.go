@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,13 @@ import (
 
 // each runs f on every database with a buyer who has 500.00 EUR and a fee of 1 %.
 func each(t *testing.T, f func(t *testing.T, w *world)) {
+	eachWith(t, payments.Config{FeeBasisPoints: 100}, f)
+}
+
+// eachWith is each under other rules.
+func eachWith(t *testing.T, cfg payments.Config, f func(t *testing.T, w *world)) {
 	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
-		w := newWorld(t, db, payments.Config{FeeBasisPoints: 100})
+		w := newWorld(t, db, cfg)
 		w.fund("buyer", 50_000)
 		f(t, w)
 		w.check()
@@ -33,6 +39,11 @@ func (w *world) sweep() {
 func (w *world) get(id string) payments.Payment {
 	w.t.Helper()
 	return w.must(w.Get(w.t.Context(), server, id))
+}
+
+// has reports whether a text has every part.
+func has(text string, parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
 }
 
 func wantErr(t *testing.T, err, want error) {
