@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/coder/websocket"
-
 	"parley/wire"
 )
 
@@ -68,35 +66,39 @@ func (h *Hub) draining() bool {
 	return h.closed
 }
 
-// accept makes the handshake and starts the session's reader.
+// accept makes the handshake and has the session read.
 func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
 	s.id = wire.NewID[wire.SessionID](wire.PrefixSession, h.cfg.Clock.Now())
 	s.bucket.tokens = float64(h.cfg.Burst)
 	s.seen.Store(int64(s.born))
-	ws, err := websocket.Accept(lean{w, s}, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{Subprotocol},
-		InsecureSkipVerify: true, // originAllowed has looked
-		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived:     s.pinged,
-	})
+	early, err := s.shake(w, r)
 	if err != nil {
 		h.unopened.Add(-1)
 		h.depart(s.addr)
 		h.metrics.refused.WithLabelValues("handshake").Inc()
 		return
 	}
-	ws.SetReadLimit(int64(h.cfg.MaxFrame))
-	var ctx context.Context
-	ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	if !h.admit(s) {
 		h.unopened.Add(-1)
 		h.depart(s.addr)
-		s.cancel()
-		_ = ws.CloseNow()
+		s.link.cut()
 		return
 	}
 	h.wheel.schedule(s, s.born+h.cfg.OpenTimeout)
-	go s.serve(ctx, ws)
+	h.attach(r.Context(), s, early)
+}
+
+// attach has a poller read the session's socket or, where that cannot be, a
+// goroutine. early is what has been read already.
+func (h *Hub) attach(ctx context.Context, s *session, early []byte) {
+	if ps := h.pollers.Load(); ps != nil && ps.take(s, early) {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.mu.Lock()
+	s.cancel = cancel
+	s.mu.Unlock()
+	go s.serve(ctx, early)
 }
 
 // offers reports whether the client's handshake lists the subprotocol.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,7 @@ const (
 	reasonDrain        = "drain"         // 4010
 	reasonRate         = "rate"          // 4029
 	reasonSilent       = "silent"        // no frame for two and a half heartbeats
-	reasonOversize     = "oversize"      // 1009, sent by coder/websocket
+	reasonOversize     = "oversize"      // 1009
 	reasonProtocol     = "protocol"      // 1002
 	reasonNotText      = "not_text"      // 1003 or 1007
 	reasonBusy         = "busy"          // 1013: the session could not be opened now
@@ -40,8 +41,10 @@ const (
 	closeGoingAway = 1001
 	closeProtocol  = 1002
 	closeNotText   = 1003
+	closeNoStatus  = 1005 // never sent: the frame said nothing
 	closeNotUTF8   = 1007
 	closePolicy    = 1008
+	closeOversize  = 1009
 	closeTryLater  = 1013
 )
 
@@ -69,8 +72,17 @@ var (
 	endRate        = ending{code: wire.CloseRate, text: "too many requests", reason: reasonRate}
 	endSilent      = ending{code: closeGoingAway, text: "no heartbeat", reason: reasonSilent}
 	endProtocol    = ending{code: closeProtocol, text: "WebSocket protocol violated", reason: reasonProtocol}
+	endOversize    = ending{code: closeOversize, text: "message too large", reason: reasonOversize}
 	endNotText     = ending{code: closeNotText, text: "text messages only", reason: reasonNotText}
 	endNotUTF8     = ending{code: closeNotUTF8, text: "not UTF-8", reason: reasonNotText}
 	endLimit       = ending{code: closeTryLater, text: "too many sessions of this user", reason: reasonLimit}
 	endStop        = ending{code: closeGoingAway, text: "node stops", reason: reasonStop}
 )
+
+// endingOfFrame says how a session ends whose client sent what is no message.
+func endingOfFrame(err error) ending {
+	if errors.Is(err, errOversize) {
+		return endOversize
+	}
+	return endProtocol
+}

@@ -5,72 +5,25 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 )
 
-// Sizes of the buffers that coder/websocket keeps for the life of a connection.
-const (
-	readBuffer = 512
-	// controlBuffer holds the largest control frame, so that the library, which
-	// here writes control frames only, hands each over in one Write.
-	controlBuffer = 136
-)
-
-// link is the network side of a session: the connection as coder/websocket sees
-// it. What the library writes (pongs, answers to a close) joins the session's
-// own frames in its outbox, so that frames never tear.
+// link is the network side of a session.
 type link struct {
 	net.Conn
-	raw   syscall.RawConn // nil when the connection is no plain socket (TLS, a pipe)
-	early []byte          // came with the handshake
-	s     *session
-	// pending counts the bytes read since the last whole message or ping: many
-	// small fragments must not keep a reader busy for nothing. The reader's own.
-	pending int
+	raw syscall.RawConn // nil when the connection is no plain socket (TLS, a pipe)
 }
 
-func newLink(c net.Conn, early []byte, s *session) *link {
-	l := &link{Conn: c, early: early, s: s}
+func newLink(c net.Conn) *link {
+	l := &link{Conn: c}
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			l.raw = raw
 		}
 	}
 	return l
-}
-
-// Read implements net.Conn; whatever arrives shows that the client lives.
-func (l *link) Read(p []byte) (int, error) {
-	if len(l.early) > 0 {
-		n := copy(p, l.early)
-		if l.early = l.early[n:]; len(l.early) == 0 {
-			l.early = nil
-		}
-		return n, nil
-	}
-	n, err := l.Conn.Read(p)
-	if l.pending += n; l.pending > 2*l.s.hub.cfg.MaxFrame+readBuffer {
-		return n, errEndless
-	}
-	if n > 0 {
-		l.s.seen.Store(int64(l.s.hub.uptime()))
-	}
-	return n, err
-}
-
-// errEndless says that a client keeps sending without finishing a message.
-var errEndless = errors.New("hub: too much sent without finishing a message")
-
-// Write takes a whole control frame from the library.
-func (l *link) Write(p []byte) (int, error) {
-	frame := append([]byte(nil), p...)
-	if p[0] == finClose {
-		l.s.farewell(frame)
-	} else {
-		l.s.push(frame)
-	}
-	return len(p), nil
 }
 
 // cut ends the connection without a farewell. It never blocks: a TLS connection
@@ -80,12 +33,6 @@ func (l *link) cut() {
 		_ = t.NetConn().Close()
 	}
 	_ = l.Conn.Close()
-}
-
-// Close implements net.Conn.
-func (l *link) Close() error {
-	l.cut()
-	return nil
 }
 
 // tryWrite writes what the socket takes at once, which may be nothing.
@@ -132,25 +79,17 @@ var attempts = sync.Pool{New: func() any {
 	return a
 }}
 
-// lean lets coder/websocket take over a connection with small buffers: it has
-// no option for it and would keep net/http's two of 4 KiB.
-type lean struct {
-	http.ResponseWriter
-	s *session
-}
-
-// Hijack implements http.Hijacker.
-func (w lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+// hijack takes the connection over from net/http and lets go of its buffers;
+// early is what came behind the handshake.
+func hijack(w http.ResponseWriter) (c net.Conn, early []byte, err error) {
+	var rw *bufio.ReadWriter
+	c, rw, err = http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	var early []byte
 	if n := rw.Reader.Buffered(); n > 0 {
 		peeked, _ := rw.Reader.Peek(n)
-		early = append(early, peeked...)
+		early = slices.Clone(peeked)
 	}
-	l := newLink(c, early, w.s)
-	w.s.link = l
-	return l, bufio.NewReadWriter(bufio.NewReaderSize(l, readBuffer), bufio.NewWriterSize(l, controlBuffer)), nil
+	return c, early, nil
 }

@@ -222,6 +222,7 @@ func skipString(data []byte, i int) int {
 const (
 	finText  = 0x81
 	finClose = 0x88
+	finPong  = 0x8A
 	// headerRoom is the longest header of a server's frame.
 	headerRoom = 10
 )

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,12 +36,13 @@ type Hub struct {
 	stamp       atomic.Int64
 	losses      atomic.Int64 // how often the bus may have lost something
 	sockets     atomic.Int64
+	pollers     atomic.Pointer[pollers] // nil before Run
 	unopened    atomic.Int64
 
 	mu       sync.Mutex
 	closed   bool                  // takes no sockets any more
 	live     map[*session]struct{} // every socket, opened or not
-	sessions sync.WaitGroup        // their readers; grows only while not closed
+	sessions sync.WaitGroup        // counts them; grows only while not closed
 }
 
 // New makes a hub. It accepts sockets at once, but serves them only while Run runs.
@@ -65,14 +67,18 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 // goroutines have ended. Call Drain before, to let requests finish and to send
 // clients elsewhere politely.
 func (h *Hub) Run(ctx context.Context) error {
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ps, stopReading := newPollers(requests, h.cfg.Log)
+	h.pollers.Store(ps)
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.bus.Run(running, &receiver{Hub: h}) })
 	g.Go(func() error { return h.hearNodes(running) })
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
 	err := g.Wait()
-	h.stop()
-	return err
+	h.stop(cancel)
+	return errors.Join(err, stopReading())
 }
 
 // hearNodes subscribes to what is meant for every node.
@@ -83,14 +89,19 @@ func (h *Hub) hearNodes(ctx context.Context) error {
 	return nil
 }
 
-// stop closes every socket and waits for their goroutines.
-func (h *Hub) stop() {
-	sessions := h.shut()
-	for _, s := range sessions {
+// stop closes every socket, cancels what requests are under way and waits until
+// the sessions have ended.
+func (h *Hub) stop(cancel context.CancelFunc) {
+	for _, s := range h.shut() {
 		s.end(endStop)
-		s.link.cut()
-		s.cancel()
+		s.cut()
+		s.mu.Lock()
+		if s.cancel != nil {
+			s.cancel()
+		}
+		s.mu.Unlock()
 	}
+	cancel()
 	h.sessions.Wait()
 }
 

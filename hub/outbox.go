@@ -32,6 +32,7 @@ type outbox struct {
 	bytes  int  // of queue and of what is being written
 	busy   bool // someone is writing
 	room   chan struct{}
+	corked bool // whoever reads the socket will flush
 	sealed bool // the close frame is queued; nothing follows it
 	dead   bool // the connection is gone
 }
@@ -131,7 +132,7 @@ func (o *outbox) dropFirst(n int) {
 func (s *session) flush() {
 	s.mu.Lock()
 	o := &s.out
-	if o.busy || o.dead {
+	if o.busy || o.dead || o.corked {
 		s.mu.Unlock()
 		return
 	}
@@ -149,7 +150,7 @@ func (s *session) flush() {
 		s.mu.Lock()
 		if s.wroteLocked(chunk, pooled, n, at, err) {
 			s.mu.Unlock()
-			s.link.cut()
+			s.cut()
 			return
 		}
 		if n < len(chunk) {
@@ -158,6 +159,20 @@ func (s *session) flush() {
 			return
 		}
 	}
+}
+
+// cork gathers what is queued until uncork, which must follow soon.
+func (s *session) cork() {
+	s.mu.Lock()
+	s.out.corked = true
+	s.mu.Unlock()
+}
+
+func (s *session) uncork() {
+	s.mu.Lock()
+	s.out.corked = false
+	s.mu.Unlock()
+	s.flush()
 }
 
 // wroteLocked accounts for a write of n bytes of chunk and keeps the rest. It
@@ -215,7 +230,7 @@ func (s *session) drain() {
 		s.mu.Unlock()
 		switch {
 		case broken, err != nil && sealed:
-			s.link.cut()
+			s.cut()
 			return
 		case err != nil:
 			s.end(slow(reasonSlowAge))

@@ -1,19 +1,12 @@
 package hub
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
-	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
-
-	"github.com/coder/websocket"
 
 	"parley/wire"
 )
@@ -28,15 +21,22 @@ const (
 	stageEnded // a close frame is queued or the connection is gone
 )
 
-// A session is one socket. Its reader goroutine owns it: when the reader
-// returns, the session is over and everything it started has ended.
+// A session is one socket. Whoever reads the socket owns the session, a poller
+// or a goroutine: when the socket has ended, depart waits until everything the
+// session started has ended too.
 type session struct {
-	hub  *Hub
-	link *link
-	id   wire.SessionID
-	addr netip.Addr
-	born time.Duration // hub uptime at the handshake
-	seen atomic.Int64  // hub uptime of the last byte from the client
+	hub     *Hub
+	link    *link
+	pollers *pollers // that read it; nil: a goroutine does
+	poller  *poller
+	fd      int
+	reader  atomic.Int32
+	in      inbound // the reader's own
+	deaf    bool    // the reader's own: the client broke the protocol and is not listened to
+	id      wire.SessionID
+	addr    netip.Addr
+	born    time.Duration // hub uptime at the handshake
+	seen    atomic.Int64  // hub uptime of the last byte from the client
 
 	mu       sync.Mutex // guards what follows
 	stage    stage
@@ -65,7 +65,7 @@ type session struct {
 	losses     int64         // the hub's losses then
 	tasks      sync.WaitGroup
 
-	cancel context.CancelFunc // of the context its operations run in
+	cancel context.CancelFunc // of the context its operations run in; nil: the hub's own
 	timer  timer              // guarded by the wheel
 }
 
@@ -76,58 +76,73 @@ type token struct {
 	noticed         time.Time // the expiry the client was last told of
 }
 
-// serve takes messages from the client until the connection ends. It runs in
-// the session's one standing goroutine. Requests run in ctx.
-func (s *session) serve(ctx context.Context, ws *websocket.Conn) {
-	defer s.hub.dismiss(s)
-	err := s.read(ctx, ws)
-	s.linger(err)
-	s.finish(ctx)
-	_ = ws.CloseNow()
-}
+// readBuffer is what a goroutine reads at once from a connection that no poller takes.
+const readBuffer = 512
 
-// read returns when no further message can be read.
-func (s *session) read(ctx context.Context, ws *websocket.Conn) error {
-	// The library starts a watcher for every read whose context can end. This
-	// one cannot: the connection is cut instead.
-	unending := context.WithoutCancel(ctx)
-	for {
-		kind, r, err := ws.Reader(unending)
-		if err != nil {
-			return err
-		}
-		if err := s.readMessage(ctx, kind, r); err != nil {
-			return err
-		}
+// serve reads the connection until it ends, for sessions that no poller reads.
+// Requests run in ctx.
+func (s *session) serve(ctx context.Context, early []byte) {
+	more := len(early) == 0 || s.receive(ctx, early)
+	buf := make([]byte, readBuffer)
+	for more {
+		n, err := s.link.Read(buf)
+		more = (n == 0 || s.receive(ctx, buf[:n])) && err == nil
 	}
+	s.depart(ctx)
+	s.cancel()
 }
 
-func (s *session) readMessage(ctx context.Context, kind websocket.MessageType, r io.Reader) error {
-	buf := scratches.Get().(*bytes.Buffer)
+// receive takes in what was read, which it changes, and reports whether there
+// may be more. It never waits. What it has to answer leaves in one write.
+func (s *session) receive(ctx context.Context, data []byte) (more bool) {
+	s.seen.Store(int64(s.hub.uptime()))
+	if s.deaf { // closing while the client still sends would take the close frame away from it
+		return true
+	}
+	s.in.fill(data)
+	corked := false
 	defer func() {
-		if buf.Cap() <= 8<<10 {
-			scratches.Put(buf)
+		if corked {
+			s.uncork()
 		}
 	}()
-	buf.Reset()
-	if _, err := buf.ReadFrom(r); err != nil {
-		return err
+	for {
+		op, payload, err := s.in.next(s.hub.cfg.MaxFrame)
+		switch {
+		case err != nil:
+			s.deaf, s.in = true, inbound{}
+			s.end(endingOfFrame(err))
+			return true
+		case op == 0:
+			return true
+		case op == opClose:
+			return s.hungUp(payload)
+		}
+		if len(s.in.rest) > 0 && !corked {
+			corked = true
+			s.cork()
+		}
+		s.take(ctx, op, payload)
 	}
-	s.link.pending = 0
+}
+
+// take takes in one message or ping.
+func (s *session) take(ctx context.Context, op byte, payload []byte) {
 	switch {
 	case s.over():
-	case kind != websocket.MessageText:
+	case op == opPing:
+		if _, ok := s.admit(1); ok { // pings count as requests do
+			s.push(append(appendHeader(make([]byte, 0, 2+len(payload)), finPong, len(payload)), payload...))
+		}
+	case op != opText:
 		s.end(endNotText)
-	case !utf8.Valid(buf.Bytes()):
+	case !utf8.Valid(payload):
 		s.end(endNotUTF8)
 	default:
 		s.hub.metrics.messagesIn.Inc()
-		s.route(ctx, buf.Bytes())
+		s.route(ctx, payload)
 	}
-	return nil
 }
-
-var scratches = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 2<<10)) }}
 
 // over reports whether the close frame is queued: what the client still says does not count.
 func (s *session) over() bool {
@@ -136,45 +151,38 @@ func (s *session) over() bool {
 	return s.stage == stageEnded
 }
 
-// pinged answers whether a ping is to be answered; pings count as requests do.
-func (s *session) pinged(context.Context, []byte) bool {
-	s.link.pending = 0
-	_, ok := s.admit(1)
-	return ok
-}
-
-// linger waits, after the client broke the protocol, until it has read the
-// close frame and hung up, or until the wheel cuts the connection: closing
-// while the client still sends would take the close frame away from it.
-func (s *session) linger(err error) {
-	if websocket.CloseStatus(err) != -1 || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
-		return
+// hungUp answers the client's close frame with the same words. It reports that
+// the connection may be closed, unless the frame was wrong.
+func (s *session) hungUp(payload []byte) (more bool) {
+	code, ok := closeStatus(payload)
+	if !ok {
+		s.deaf, s.in = true, inbound{}
+		s.end(endProtocol)
+		return true
 	}
-	s.end(endProtocol)
-	_, _ = io.Copy(io.Discard, s.link.Conn)
-}
-
-// farewell queues a close frame that the library made, as the last frame.
-func (s *session) farewell(frame []byte) {
+	frame := []byte{finClose, 0}
+	if code != closeNoStatus {
+		frame = closeFrame(code, string(payload[2:]))
+	}
 	s.mu.Lock()
 	if s.stage != stageEnded {
-		if code := binary.BigEndian.Uint16(append(frame[2:len(frame):len(frame)], 0, 0)); s.ending.reason == "" {
-			s.ending.reason = reasonProtocol
-			switch websocket.StatusCode(code) {
-			case websocket.StatusMessageTooBig:
-				s.ending.reason = reasonOversize
-			case websocket.StatusProtocolError:
-			default: // it answers the client's own
-				s.ending.reason = reasonClient
-			}
+		if s.ending.reason == "" {
+			s.ending.reason = reasonClient
 		}
 		s.stage = stageEnded
-		s.closeBy = s.hub.uptime() + s.hub.cfg.CloseTimeout
 		s.sealLocked(frame, false, s.hub.uptime())
-		s.hub.wheel.schedule(s, s.closeBy)
 	}
 	s.mu.Unlock()
 	s.flush()
+	return false
+}
+
+// cut ends the connection without a farewell. It never blocks.
+func (s *session) cut() {
+	s.link.cut()
+	if s.reader.CompareAndSwap(readByPoller, readNoMore) {
+		s.pollers.gone.add(s)
+	}
 }
 
 // end queues the close frame and gives the client CloseTimeout to answer it.
@@ -205,10 +213,14 @@ func (s *session) endLocked(now time.Duration) {
 	s.hub.wheel.schedule(s, s.closeBy)
 }
 
-// finish ends the session after its reader: no event reaches it any more,
+// depart ends the session after its connection: no event reaches it any more,
 // what it started is awaited, and observers are told.
-func (s *session) finish(ctx context.Context) {
+func (s *session) depart(ctx context.Context) {
+	defer s.hub.dismiss(s)
 	s.link.cut()
+	if s.poller != nil {
+		s.poller.forget(s)
+	}
 	s.mu.Lock()
 	reason := s.ending.reason
 	if reason == "" {
@@ -236,7 +248,6 @@ func (s *session) finish(ctx context.Context) {
 			o.SessionClosed(context.WithoutCancel(ctx), caller, reason)
 		}
 	}
-	s.cancel()
 }
 
 // settle counts the session no longer among those that have not opened.

@@ -58,7 +58,7 @@ func (s *session) look(now time.Duration) (next time.Duration, beat bool) {
 		if now < closeBy {
 			return closeBy, false
 		}
-		s.link.cut()
+		s.cut()
 		return 0, false
 	case stage == stageNew && now >= s.born+cfg.OpenTimeout:
 		s.end(endOpenTimeout)

@@ -1,0 +1,136 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Who reads a session's connection.
+const (
+	readByNobody    int32 = iota
+	readByPoller          // until the connection is cut
+	readByGoroutine       // TLS, pipes, and whatever a poller cannot take
+	readNoMore            // cut while a poller read it
+)
+
+// maxPollers bounds the readers; beyond a few they wait for the CPU, not for bytes.
+const maxPollers = 8
+
+// pollBuffer is what a poller reads at once.
+const pollBuffer = 64 << 10
+
+// pollers read the sockets of a hub: each waits for many at once, so that a
+// socket that says nothing costs no goroutine and no buffer. What arrives is
+// taken apart where it was read; requests run in goroutines of their own.
+type pollers struct {
+	start func() // the first plain socket calls it, once
+	list  []*poller
+	last  atomic.Uint32
+	gone  departures
+}
+
+// newPollers makes what reads in ctx until stop is called, which must not be
+// while a session is there. Nothing runs before the first plain socket comes.
+func newPollers(ctx context.Context, log *slog.Logger) (ps *pollers, stop func() error) {
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	ps = &pollers{gone: departures{wake: make(chan struct{}, 1)}}
+	ps.start = sync.OnceFunc(func() {
+		if err := ps.open(); err != nil {
+			log.Info("sockets are read by goroutines", "err", err)
+			return
+		}
+		for _, p := range ps.list {
+			wg.Go(func() { p.run(ctx) })
+		}
+		wg.Go(func() { ps.gone.run(ctx, done) })
+	})
+	return ps, func() error {
+		close(done)
+		err := ps.close()
+		wg.Wait()
+		return err
+	}
+}
+
+// open makes as many pollers as there are processors; an error means that this
+// system has none.
+func (ps *pollers) open() error {
+	for range min(runtime.GOMAXPROCS(0), maxPollers) {
+		p, err := newPoller()
+		if err != nil {
+			err = errors.Join(err, ps.close())
+			ps.list = nil
+			return err
+		}
+		ps.list = append(ps.list, p)
+	}
+	return nil
+}
+
+// take has a poller read the session's socket; it reports false when it must be read otherwise.
+func (ps *pollers) take(s *session, early []byte) bool {
+	if s.link.raw == nil || len(early) > 0 {
+		return false
+	}
+	if ps.start(); len(ps.list) == 0 {
+		return false
+	}
+	p := ps.list[ps.last.Add(1)%uint32(len(ps.list))]
+	s.pollers, s.poller = ps, p
+	s.reader.Store(readByPoller)
+	if p.add(s) == nil {
+		return true
+	}
+	// When it is not so any more, the connection was cut and the session is on its way out.
+	return !s.reader.CompareAndSwap(readByPoller, readByNobody)
+}
+
+func (ps *pollers) close() error {
+	var errs []error
+	for _, p := range ps.list {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
+}
+
+// departures are sessions whose connection was cut. No goroutine of theirs
+// would notice, so they are ended here.
+type departures struct {
+	wake chan struct{} // of capacity 1
+
+	mu   sync.Mutex
+	list []*session // bounded by the sockets there are
+}
+
+func (d *departures) add(s *session) {
+	d.mu.Lock()
+	d.list = append(d.list, s)
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run ends sessions until done is closed.
+func (d *departures) run(ctx context.Context, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-d.wake:
+		}
+		d.mu.Lock()
+		list := d.list
+		d.list = nil
+		d.mu.Unlock()
+		for _, s := range list {
+			go s.depart(ctx)
+		}
+	}
+}
