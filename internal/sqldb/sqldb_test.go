@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -21,7 +23,12 @@ var schema = fstest.MapFS{"00001_t.sql": {Data: []byte("-- +goose Up\nCREATE TAB
 // open returns a running database on a fresh file and the function that stops it.
 func open(t *testing.T, path string) (db *sqldb.DB, stop func()) {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: path})
+	return openWith(t, sqldb.Config{URL: path})
+}
+
+func openWith(t *testing.T, cfg sqldb.Config) (db *sqldb.DB, stop func()) {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,4 +167,27 @@ func TestView_CannotWrite(t *testing.T) {
 	if err == nil {
 		t.Error("a View wrote")
 	}
+}
+
+func TestView_EndsWhenItTakesTooLong(t *testing.T) {
+	db, _ := openWith(t, sqldb.Config{URL: filepath.Join(t.TempDir(), "a.db"), ViewMax: 20 * time.Millisecond})
+	err := db.View(t.Context(), func(tx *sqldb.Tx) error {
+		var n int64
+		return tx.QueryRow("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c").Scan(&n)
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if n := count(t, db); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+func fileSize(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }

@@ -62,40 +62,55 @@ func (m *model) try(t ledger.Transfer, open bool) bool {
 // the ledger and on the model: same refusals, same balances, and Check is content.
 func TestLedger_AgreesWithANaiveModel(t *testing.T) {
 	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
-		m := &model{map[string]int64{}, map[string]int64{}, map[string][]ledger.Leg{}}
-		var known []string // ids of all pending transfers that ever were
-		rapid.Check(t, func(rt *rapid.T) {
-			for range rapid.IntRange(1, 12).Draw(rt, "groups") {
-				group := make([]ledger.Transfer, rapid.IntRange(1, 3).Draw(rt, "linked"))
-				for i := range group {
-					group[i] = anyTransfer(rt, known)
-				}
-				next := m.copy()
-				want := true
-				for _, tr := range group {
-					want = want && next.try(tr, true)
-				}
-				err := record(t, db, group...)
-				if (err == nil) != want {
-					rt.Fatalf("%+v: ledger says %v, model %t", group, err, want)
-				}
-				if err == nil {
-					m = next
-					for _, tr := range group {
-						if tr.Kind == ledger.Pending {
-							known = append(known, tr.ID)
-						}
-					}
-				} else if !errors.Is(err, ledger.ErrInsufficient) && !errors.Is(err, ledger.ErrResolved) && !errors.Is(err, ledger.ErrPendingUnknown) {
-					rt.Fatalf("%+v: %v", group, err)
-				}
-				compare(rt, t, db, m)
-			}
+		agree(t, db, func(group ...ledger.Transfer) error { return record(t, db, group...) })
+	})
+}
+
+// TestCommitter_AgreesWithANaiveModel does the same through a committer.
+func TestCommitter_AgreesWithANaiveModel(t *testing.T) {
+	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
+		c := committing(t, db)
+		agree(t, db, func(group ...ledger.Transfer) error {
+			_, err := c.Submit(t.Context(), group...)
+			return err
 		})
-		if r := check(t, db); r.OpenHolds != int64(len(m.holds)) {
-			t.Errorf("%d open holds, model has %d", r.OpenHolds, len(m.holds))
+	})
+}
+
+func agree(t *testing.T, db *sqldb.DB, record func(...ledger.Transfer) error) {
+	m := &model{map[string]int64{}, map[string]int64{}, map[string][]ledger.Leg{}}
+	var known []string // ids of all pending transfers that ever were
+	rapid.Check(t, func(rt *rapid.T) {
+		for range rapid.IntRange(1, 12).Draw(rt, "groups") {
+			group := make([]ledger.Transfer, rapid.IntRange(1, 3).Draw(rt, "linked"))
+			for i := range group {
+				group[i] = anyTransfer(rt, known)
+			}
+			next := m.copy()
+			want := true
+			for _, tr := range group {
+				want = want && next.try(tr, true)
+			}
+			err := record(group...)
+			if (err == nil) != want {
+				rt.Fatalf("%+v: ledger says %v, model %t", group, err, want)
+			}
+			if err == nil {
+				m = next
+				for _, tr := range group {
+					if tr.Kind == ledger.Pending {
+						known = append(known, tr.ID)
+					}
+				}
+			} else if !errors.Is(err, ledger.ErrInsufficient) && !errors.Is(err, ledger.ErrResolved) && !errors.Is(err, ledger.ErrPendingUnknown) {
+				rt.Fatalf("%+v: %v", group, err)
+			}
+			compare(rt, t, db, m)
 		}
 	})
+	if r := check(t, db); r.OpenHolds != int64(len(m.holds)) {
+		t.Errorf("%d open holds, model has %d", r.OpenHolds, len(m.holds))
+	}
 }
 
 func anyTransfer(rt *rapid.T, known []string) ledger.Transfer {

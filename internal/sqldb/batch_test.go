@@ -1,0 +1,139 @@
+package sqldb_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"parley/internal/sqldb"
+	"parley/internal/sqldb/sqldbtest"
+)
+
+var (
+	insertT = sqldb.Over("INSERT INTO t (k, n) {set}", sqldb.Text, sqldb.BigInt)
+	findT   = sqldb.Over("WITH s(k) AS ({set}) SELECT t.k, t.n FROM s JOIN t ON t.k = s.k", sqldb.Text)
+	deleteT = sqldb.Over("DELETE FROM t WHERE k IN ({set})", sqldb.Text)
+)
+
+func keys(n int) (k []string, v []int64) {
+	for i := range n {
+		k, v = append(k, fmt.Sprintf("%03d", i)), append(v, int64(i*i))
+	}
+	return k, v
+}
+
+// find returns the values of the keys that there are.
+func find(t *testing.T, in func(func(*sqldb.Tx) error) error, k []string) (found []int64) {
+	t.Helper()
+	err := in(func(tx *sqldb.Tx) error {
+		b := tx.Batch()
+		b.Lock("t")
+		b.QuerySet(findT, func(r sqldb.Row) error {
+			var key string
+			var n int64
+			if err := r.Scan(&key, &n); err != nil {
+				return err
+			}
+			found = append(found, n)
+			return nil
+		}, k)
+		return b.Send()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(found)
+	return found
+}
+
+func TestBatch_SetsOfAnySize(t *testing.T) {
+	for _, size := range []int{0, 1, 3, 4, 16, 21, 100} {
+		sqldbtest.Each(t, sqldbtest.Schemas{"test": schema}, func(t *testing.T, db *sqldb.DB) {
+			update := func(fn func(*sqldb.Tx) error) error { return db.Update(t.Context(), fn) }
+			view := func(fn func(*sqldb.Tx) error) error { return db.View(t.Context(), fn) }
+			k, v := keys(size)
+			err := update(func(tx *sqldb.Tx) error {
+				b := tx.Batch()
+				b.ExecSet(insertT, k, v)
+				return b.Send()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			more, _ := keys(size + 5)
+			if got := find(t, update, more); !slices.Equal(got, v) {
+				t.Errorf("%d rows: found %v", size, got)
+			}
+			if got := find(t, view, more); !slices.Equal(got, v) {
+				t.Errorf("%d rows, in a view: found %v", size, got)
+			}
+			err = update(func(tx *sqldb.Tx) error {
+				b := tx.Batch()
+				b.ExecSet(deleteT, more)
+				return b.Send()
+			})
+			if !errors.Is(err, sqldb.ErrRows) {
+				t.Errorf("deleted more than there is: %v", err)
+			}
+			if got := find(t, update, more); !slices.Equal(got, v) {
+				t.Errorf("the error undid nothing: %v", got)
+			}
+		})
+	}
+}
+
+func TestBatch_EndsAtTheFirstError(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"test": schema}, func(t *testing.T, db *sqldb.DB) {
+		boom := errors.New("boom")
+		k, v := keys(20)
+		err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			b := tx.Batch()
+			b.ExecSet(insertT, k, v)
+			b.QuerySet(findT, func(sqldb.Row) error { return boom }, k)
+			b.ExecSet(deleteT, k)
+			return b.Send()
+		})
+		if !errors.Is(err, boom) {
+			t.Errorf("got %v", err)
+		}
+		err = db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			b := tx.Batch()
+			b.ExecSet(insertT, append(k, k[0]), append(v, 0))
+			return b.Send()
+		})
+		if err == nil {
+			t.Error("a key was inserted twice")
+		}
+		if got := find(t, func(fn func(*sqldb.Tx) error) error { return db.Update(t.Context(), fn) }, k); len(got) != 0 {
+			t.Errorf("an undone batch left %v", got)
+		}
+	})
+}
+
+func TestWAL_BeginsAnewUnderAWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	db, _ := openWith(t, sqldb.Config{URL: path, CheckpointPages: 64})
+	largest := int64(0)
+	blob := make([]byte, 20_000)
+	for i := range blob {
+		blob[i] = 'a' + byte(i%26)
+	}
+	for i := range 600 { // 12 MB
+		err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("INSERT INTO t (k, n) VALUES (?, ?)", fmt.Sprint(i, string(blob)), i)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest = max(largest, fileSize(t, path+"-wal"))
+	}
+	if largest > 6<<20 {
+		t.Errorf("the log grew to %d bytes", largest)
+	}
+	if n := count(t, db); n != 600 {
+		t.Errorf("%d rows", n)
+	}
+}
