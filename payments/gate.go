@@ -306,7 +306,8 @@ func (c Committed) where() (string, []any) {
 	return text, args
 }
 
-// CommittedTx returns the sum and number of what was committed.
+// CommittedTx returns the sum and number of what was committed; a fee that came
+// on top of a captured amount is not in it any more.
 func (s *Service) CommittedTx(tx *sqldb.Tx, c Committed) (sum, number int64, err error) {
 	where, args := c.where()
 	err = tx.QueryRow("SELECT CAST(COALESCE(SUM(held + captured), 0) AS BIGINT), COUNT(*)"+where, args...).Scan(&sum, &number)

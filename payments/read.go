@@ -151,6 +151,9 @@ func (s *Service) Sheet(ctx context.Context, a Actor, id string) (Sheet, error) 
 		Payee:   SheetPayee{ShownName: in.PayeeName, NameCheck: payee.NameCheck, AccountAgeDays: payee.AccountAgeDays, Relation: relation},
 		Balance: SheetBalance{Currency: in.Currency},
 	}
+	if decision.Action == "deny" && a.User == in.Payer && in.State == Requested {
+		sheet.Actions = []string{"report", "decline"}
+	}
 	err = s.d.DB.View(ctx, func(tx *sqldb.Tx) (err error) {
 		sheet.Balance.Available, err = availableOf(tx, availableAccount(a.User), in.Currency)
 		return err

@@ -32,17 +32,15 @@ func latestCheck(tx *sqldb.Tx, payment string) (*check, error) {
 // the same amount as the one before goes on where that was; with another
 // amount it begins anew, but for answers that made it stricter.
 func openCheck(tx *sqldb.Tx, rules *Rules, f *Facts, now time.Time) (*check, error) {
-	c, err := loadCheck(tx, f.Payment, f.Version)
-	if !errors.Is(err, ErrUnknown) {
-		return c, err
-	}
-	c = &check{payment: f.Payment, version: f.Version, payer: f.Payer, payee: f.Payee, created: now, answers: map[string]string{}}
+	c := &check{payment: f.Payment, version: f.Version, payer: f.Payer, payee: f.Payee, created: now, answers: map[string]string{}}
 	before, err := latestCheck(tx, f.Payment)
-	if errors.Is(err, ErrUnknown) {
+	switch {
+	case errors.Is(err, ErrUnknown):
 		return c, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case before.version == f.Version:
+		return before, nil
 	}
 	last, err := decisionTx(tx, before.decision)
 	if err != nil {

@@ -58,11 +58,16 @@ func (p people) Person(ctx context.Context, user string) (payments.Person, error
 	if err != nil {
 		return payments.Person{}, err
 	}
+	return p.shown(u), nil
+}
+
+// shown is a user as payments know them.
+func (p people) shown(u identity.User) payments.Person {
 	check := "unavailable"
 	if u.VerifiedName != "" {
 		check = "match"
 	}
-	return payments.Person{Shown: u.ShownName(), NameCheck: check, AccountAgeDays: int(u.AccountAge(p.clock.Now()).Hours() / 24)}, nil
+	return payments.Person{Shown: u.ShownName(), NameCheck: check, AccountAgeDays: int(u.AccountAge(p.clock.Now()).Hours() / 24)}
 }
 
 // paymentRooms tells whether both parties may see a conversation (payments.Rooms).
