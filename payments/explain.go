@@ -36,46 +36,68 @@ const explainPage = 200
 // snapshot. An *Unexplained names the first fault.
 func Explain(ctx context.Context, db *sqldb.DB, progress func(done, total int64)) (Explanation, error) {
 	var e Explanation
-	after, total := "", int64(0)
-	for {
-		n := 0
-		err := db.View(ctx, func(tx *sqldb.Tx) error {
+	var after string
+	var total int64
+	for more := true; more; {
+		err := db.View(ctx, func(tx *sqldb.Tx) (err error) {
 			if total == 0 {
 				if err := tx.QueryRow("SELECT COUNT(*) FROM payments_intents").Scan(&total); err != nil {
 					return fmt.Errorf("payments check: %w", err)
 				}
 			}
-			page, err := intentsAfter(tx, after)
-			if err != nil {
-				return err
-			}
-			for _, in := range page {
-				if err := explain(tx, in.Intent); err != nil {
-					return err
-				}
-				after = in.ID
-			}
-			n = len(page)
-			return nil
+			var n int64
+			after, n, err = explainPageAfter(tx, after)
+			e.Payments += n
+			more = n == explainPage
+			return err
 		})
 		if err != nil {
 			return e, err
 		}
-		e.Payments += int64(n)
 		if progress != nil {
 			progress(e.Payments, max(total, e.Payments))
 		}
-		if n < explainPage {
-			break
+	}
+	return e, db.View(ctx, explainWhole)
+}
+
+// ExplainTx does the same in one transaction.
+func ExplainTx(tx *sqldb.Tx) error {
+	after := ""
+	for {
+		last, n, err := explainPageAfter(tx, after)
+		if err != nil {
+			return err
+		}
+		if after = last; n < explainPage {
+			return explainWhole(tx)
 		}
 	}
-	// One snapshot each: what the queries compare is of one moment.
-	for _, whole := range []func(*sqldb.Tx) error{explainReferences, explainHeld, explainDisputed} {
-		if err := db.View(ctx, whole); err != nil {
-			return e, err
+}
+
+// explainPageAfter explains the payments of one page and returns the last one and their number.
+func explainPageAfter(tx *sqldb.Tx, after string) (last string, n int64, err error) {
+	page, err := intentsAfter(tx, after)
+	if err != nil {
+		return after, 0, err
+	}
+	for _, in := range page {
+		if err := explain(tx, in.Intent); err != nil {
+			return after, 0, err
+		}
+		after = in.ID
+	}
+	return after, int64(len(page)), nil
+}
+
+// explainWhole looks for what no payment accounts for.
+func explainWhole(tx *sqldb.Tx) error {
+	for _, look := range []func(*sqldb.Tx) error{explainReferences, explainHeld, explainDisputed} {
+		if err := look(tx); err != nil {
+			return err
 		}
 	}
-	return e, nil
+	return nil
 }
 
 func intentsAfter(tx *sqldb.Tx, after string) ([]stored, error) {

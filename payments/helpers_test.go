@@ -146,10 +146,13 @@ func (w *world) posted(account string) int64 {
 	return n
 }
 
-// check holds the ledger to its invariants.
+// check holds the ledger to its invariants, and payments to the ledger.
 func (w *world) check() {
 	w.t.Helper()
 	if _, err := ledger.Check(context.Background(), w.db, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := payments.Explain(context.Background(), w.db, nil); err != nil {
 		w.t.Fatal(err)
 	}
 }
