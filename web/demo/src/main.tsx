@@ -8,6 +8,7 @@ import "./styles/thread.css";
 import "./styles/payment.css";
 import "./styles/dialog.css";
 import "./styles/call.css";
+import { openedLink } from "./links.ts";
 import { Store } from "./store.ts";
 import { App } from "./ui/app.tsx";
 import { StoreContext } from "./ui/context.ts";
@@ -41,6 +42,8 @@ function start(): void {
   const parley = new Parley({ url: location.origin, token });
   globalThis.parley = parley;
   const store = new Store(parley);
+  const link = openedLink();
+  if (link) store.open({ kind: "link", link });
   parley.connect();
   render(
     <StoreContext.Provider value={store}>

@@ -37,6 +37,7 @@ export interface Sending {
 export type Dialog =
   | { kind: "request"; conversation: string }
   | { kind: "sheet"; payment: string }
+  | { kind: "link"; link: string }
   | { kind: "edit"; payment: string }
   | { kind: "receipt"; payment: string }
   | { kind: "passkey"; resolve: (made: boolean) => void }

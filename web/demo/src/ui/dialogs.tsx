@@ -2,6 +2,7 @@ import { useStore } from "./context.ts";
 import { EditDialog } from "./edit_dialog.tsx";
 import { GroupDialog } from "./group_dialog.tsx";
 import { InviteDialog } from "./invite_dialog.tsx";
+import { LinkDialog } from "./link_dialog.tsx";
 import { PasskeyDialog } from "./passkey_dialog.tsx";
 import { PaySheet } from "./pay_sheet.tsx";
 import { ReceiptDialog } from "./receipt.tsx";
@@ -17,6 +18,8 @@ export function Dialogs() {
       return <RequestDialog conversation={dialog.conversation} onClose={close} />;
     case "sheet":
       return <PaySheet key={dialog.payment} payment={dialog.payment} onClose={close} />;
+    case "link":
+      return <LinkDialog link={dialog.link} onClose={close} />;
     case "edit":
       return <EditDialog key={dialog.payment} payment={dialog.payment} onClose={close} />;
     case "receipt":

@@ -26,7 +26,7 @@ export function PaySheet({ payment, onClose }: { payment: string; onClose: () =>
   );
 }
 
-const checks = {
+export const checks = {
   match: { text: "Name checked", tone: "good", icon: "shield" },
   close: { text: "Name is close, look twice", tone: "wait", icon: "warn" },
   none: { text: "Name could not be matched", tone: "bad", icon: "warn" },
