@@ -94,7 +94,7 @@ func unread(tx *sqldb.Tx, conv wire.ConversationID, u wire.UserID, head, read in
 
 // SetTyping tells the other members that the caller is typing or has stopped. Nothing is stored.
 func (s *Service) SetTyping(ctx context.Context, c wire.Caller, conv wire.ConversationID, on bool) error {
-	members, err := s.view(ctx, conv)
+	members, err := s.viewRecent(ctx, conv)
 	if err != nil {
 		return err
 	}

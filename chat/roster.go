@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"parley/internal/sqldb"
 	"parley/wire"
@@ -62,34 +63,51 @@ func (r *roster) users() []wire.UserID {
 }
 
 // rosterCache keeps rosters by conversation. What it holds may be old: callers
-// compare the version with the one they read from the database.
+// compare the version with the one they read from the database, or take what
+// was current a moment ago.
 type rosterCache struct {
 	max int
 
 	mu sync.Mutex // guards by
-	by map[wire.ConversationID]*roster
+	by map[wire.ConversationID]cachedRoster
+}
+
+type cachedRoster struct {
+	*roster
+	current time.Time // when it was last known to be
 }
 
 func newRosterCache(maximum int) *rosterCache {
-	return &rosterCache{max: maximum, by: map[wire.ConversationID]*roster{}}
+	return &rosterCache{max: maximum, by: map[wire.ConversationID]cachedRoster{}}
 }
 
 func (c *rosterCache) get(id wire.ConversationID, version int64) *roster {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.by[id]; r != nil && r.version == version {
-		return r
+	if r := c.by[id]; r.roster != nil && r.version == version {
+		return r.roster
 	}
 	return nil
 }
 
-// put keeps r unless a newer one is there. At the bound any other roster makes room.
-func (c *rosterCache) put(id wire.ConversationID, r *roster) {
+// since returns a roster that was current at or after then, or nil.
+func (c *rosterCache) since(id wire.ConversationID, then time.Time) *roster {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.by[id]; old != nil {
-		if old.version < r.version {
-			c.by[id] = r
+	if r := c.by[id]; r.roster != nil && !r.current.Before(then) {
+		return r.roster
+	}
+	return nil
+}
+
+// put keeps r, which was current at now, unless a newer one is there. At the
+// bound any other roster makes room.
+func (c *rosterCache) put(id wire.ConversationID, r *roster, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.by[id]; old.roster != nil {
+		if old.version <= r.version {
+			c.by[id] = cachedRoster{r, now}
 		}
 		return
 	}
@@ -99,7 +117,7 @@ func (c *rosterCache) put(id wire.ConversationID, r *roster) {
 			break
 		}
 	}
-	c.by[id] = r
+	c.by[id] = cachedRoster{r, now}
 }
 
 const selectSeats = `SELECT user_id, role, accepted FROM members WHERE conversation = ? ORDER BY user_id`
@@ -115,7 +133,7 @@ func (s *Service) rosterAt(tx *sqldb.Tx, id wire.ConversationID, version int64) 
 	if err != nil {
 		return nil, err
 	}
-	tx.AfterCommit(func() { s.rosters.put(id, r) })
+	tx.AfterCommit(func() { s.rosters.put(id, r, s.now()) })
 	return r, nil
 }
 
@@ -164,9 +182,24 @@ func (s *Service) rosterSeen(tx *sqldb.Tx, id wire.ConversationID, version int64
 	return loadRoster(tx, id, version)
 }
 
+// signalRosterAge is how old the member list may be by which a signal is
+// admitted and addressed. This node's own changes show at once; who was removed
+// on another node may send and hear typing for as long. Entries are never
+// written or addressed by an old list.
+const signalRosterAge = 2 * time.Second
+
+// viewRecent returns the members as committed a moment ago.
+func (s *Service) viewRecent(ctx context.Context, id wire.ConversationID) (*roster, error) {
+	if r := s.rosters.since(id, s.now().Add(-signalRosterAge)); r != nil {
+		return r, nil
+	}
+	return s.view(ctx, id)
+}
+
 // view returns the members as committed now.
 func (s *Service) view(ctx context.Context, id wire.ConversationID) (*roster, error) {
 	var r *roster
+	asked := s.now()
 	err := s.db.View(ctx, func(tx *sqldb.Tx) (err error) {
 		r, err = s.rosterTx(tx, id)
 		return err
@@ -174,7 +207,7 @@ func (s *Service) view(ctx context.Context, id wire.ConversationID) (*roster, er
 	if err != nil {
 		return nil, err
 	}
-	s.rosters.put(id, r) // a view is one snapshot of what is committed
+	s.rosters.put(id, r, asked) // a view is one snapshot of what is committed
 	return r, nil
 }
 
