@@ -57,7 +57,7 @@ func TestCommands_SayWhatIsWrong(t *testing.T) {
 		"token, wrong time": {[]string{"token", "ann", "--dev", "--ttl", "soon"}, nil, 1, "want a duration"},
 		"token, wrong user": {[]string{"token", "an n", "--dev"}, nil, 1, "user id"},
 		"token":             {[]string{"token", "ann", "--dev"}, nil, 0, "eyJ"},
-		"ledger, no ledger": {[]string{"ledger", "check", "--db", filepath.Join(dir, "none.db")}, nil, 1, "not right"},
+		"ledger, no ledger": {[]string{"ledger", "check", "--db", filepath.Join(dir, "none.db")}, nil, 1, "there is no ledger"},
 		"openapi":           {[]string{"openapi"}, nil, 0, `"openapi": "3.1.0"`},
 	} {
 		t.Run(name, func(t *testing.T) {

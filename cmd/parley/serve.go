@@ -165,27 +165,6 @@ func (c tokenCommand) Run(p *program) error {
 	return err
 }
 
-type ledgerCommand struct {
-	Check ledgerCheckCommand `cmd:"" help:"Read the whole ledger and prove that it is right; exit code 1 when it is not."`
-}
-
-type ledgerCheckCommand struct {
-	configFlags
-	DB string `help:"Database to check instead of the configured one, for example .parley/parley.db." placeholder:"URL"`
-}
-
-// Run implements the command.
-func (c ledgerCheckCommand) Run(ctx context.Context, p *program) error {
-	cfg, err := c.load(p)
-	if err != nil {
-		return err
-	}
-	if c.DB != "" {
-		cfg.Database.URL = c.DB
-	}
-	return app.CheckLedger(ctx, cfg, p.Stdout)
-}
-
 type doctorCommand struct {
 	configFlags
 }
