@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"parley/internal/sqldb"
 	"parley/internal/sqldb/sqldbtest"
@@ -183,6 +187,59 @@ func TestPayout_OnlyOneselfOrAServerAndOnlyWhatThereIs(t *testing.T) {
 		in.Destination = "4111 1111 1111 1111"
 		_, err = w.Payout(t.Context(), w.as("buyer"), in)
 		wantErr(t, err, payments.ErrSensitive)
+	})
+}
+
+// TestNudge_AsksBeforeItsTime: a hint makes the rail be asked now, whatever it says.
+func TestNudge_AsksBeforeItsTime(t *testing.T) {
+	outside := newBank(nil)
+	eachRail(t, func(*world) payments.Rail { outside = newBank(nil); return outside }, func(t *testing.T, w *world) {
+		w.fund("buyer", 1_000)
+		p := w.payout(600, "iban")
+		w.ordersAfter(0)
+		outside.answer(p.ID, payments.RailRefused) // the bank sent it back
+		w.ordersAfter(time.Minute)
+		if got := w.transfer(p); got.State != payments.OrderDone {
+			t.Fatalf("%+v: asked before anybody said so", got)
+		}
+		for _, reference := range []string{p.ID, p.ID, "somebody-else"} {
+			if err := w.Nudge(t.Context(), reference); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.ordersAfter(0)
+		if got := w.transfer(p); got.State != payments.OrderReturned || w.available("buyer") != 1_000 {
+			t.Errorf("%+v, available %d", got, w.available("buyer"))
+		}
+	})
+}
+
+// TestRail_TakesBackWhatCannotBeTakenBack: income that the rail denies after it
+// was booked stays booked, and is counted for people to look at.
+func TestRail_TakesBackWhatCannotBeTakenBack(t *testing.T) {
+	outside := newBank(nil)
+	counted := prometheus.NewRegistry()
+	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
+		outside, counted = newBank(nil), prometheus.NewRegistry()
+		w := newWorld(t, db, payments.Config{}, func(d *payments.Deps) { d.Rail, d.Metrics = outside, counted })
+		p, err := w.TopUp(t.Context(), w.as("server"), payments.FundInput{User: "buyer", Amount: 600, Currency: "EUR"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ordersAfter(0)
+		outside.answer(p.ID, payments.RailRefused)
+		if err := w.Nudge(t.Context(), p.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.ordersAfter(0)
+		if w.available("buyer") != 600 {
+			t.Errorf("available %d", w.available("buyer"))
+		}
+		if err := testutil.GatherAndCompare(counted, strings.NewReader("# HELP parley_payments_rail_contradictions_total Outcomes that the rail took back after they were booked.\n"+
+			"# TYPE parley_payments_rail_contradictions_total counter\nparley_payments_rail_contradictions_total 1\n"), "parley_payments_rail_contradictions_total"); err != nil {
+			t.Error(err)
+		}
+		w.check()
 	})
 }
 

@@ -127,6 +127,13 @@ func (b *bank) decide(all bool) {
 	}
 }
 
+// answer changes what the bank says of an order.
+func (b *bank) answer(reference string, status payments.RailStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.orders[reference].out.Status = status
+}
+
 // sum adds up what the bank has done of an action.
 func (b *bank) sum(action payments.RailAction) (n int64, orders int) {
 	b.mu.Lock()
