@@ -37,6 +37,13 @@ const (
 
 var results = []Stop{Go, StopDenied, StopLimit, StopAcknowledge, StopPause, StopApproval, StopCooling}
 
+// about is the action that a stop comes from.
+func (s Stop) about() Action {
+	return map[Stop]Action{
+		StopDenied: Deny, StopLimit: LimitTo, StopAcknowledge: AskPayer, StopPause: Pause, StopApproval: Require, StopCooling: HoldUntil,
+	}[s]
+}
+
 // Acknowledgement is the payer's answer to a decision.
 type Acknowledgement struct {
 	Decision string
@@ -168,7 +175,7 @@ func (s *Service) rule(tx *sqldb.Tx, rules *Rules, c *check, ask Ask, r *Ruling,
 
 // describe fills in what people are told of a check's state.
 func (s *Service) describe(rules *Rules, c *check, r *Ruling) {
-	r.Decision, r.Explain, r.CoolUntil, r.Approver = c.decision, rules.explain(r.Outcome, "en"), c.coolUntil, c.approver
+	r.Decision, r.Explain, r.CoolUntil, r.Approver = c.decision, rules.explain(r.Outcome, r.Stop.about(), "en"), c.coolUntil, c.approver
 	if r.Until.IsZero() && c.pauseUntil.After(s.now()) {
 		r.Until = c.pauseUntil
 	}
@@ -177,7 +184,7 @@ func (s *Service) describe(rules *Rules, c *check, r *Ruling) {
 	}
 	for _, name := range c.outcome.Warn {
 		if !slices.Contains(c.seen, name) {
-			_, text := rules.said(name)
+			_, _, text := rules.said(name)
 			r.Warnings = append(r.Warnings, Warning{name, text.In("en")})
 		}
 	}
@@ -208,7 +215,6 @@ func (s *Service) CheckTx(tx *sqldb.Tx, payment string, version int64, byPayee b
 	}
 	now, rules := s.now(), s.rules.Load()
 	r := Ruling{Outcome: c.outcome, Stop: Go, Live: c.outcome.Live}
-	s.describe(rules, c, &r)
 	switch {
 	case c.denied():
 		r.Stop = StopDenied
@@ -222,6 +228,7 @@ func (s *Service) CheckTx(tx *sqldb.Tx, payment string, version int64, byPayee b
 	case c.outcome.Trusted && c.approval != approvalGiven:
 		r.Stop = StopApproval
 	}
+	s.describe(rules, c, &r)
 	return r, nil
 }
 

@@ -2,6 +2,7 @@ package safety
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -138,38 +139,39 @@ func outcomeOf(name string, effects []effect, f *Facts) Outcome {
 	return out
 }
 
-// explain returns what is said about an outcome: the text of the strictest rule.
-func (r *Rules) explain(o Outcome, language string) string {
+// explain returns what is said about an outcome: the text of the rule that asks
+// for an action, or of the strictest when action is empty. Of several, the one
+// with the most conditions speaks.
+func (r *Rules) explain(o Outcome, action Action, language string) string {
 	best, text := -1, ""
 	for _, name := range o.Rules {
-		strict, explain := r.said(name)
-		if s := slices.Index(strictness, strict); s > best && explain != nil {
-			best, text = s, explain.In(language)
+		effects, conditions, explain := r.said(name)
+		if explain == nil {
+			continue
+		}
+		for _, e := range effects {
+			rank := slices.Index(strictness, e.action)*100 + conditions
+			if e.action == action {
+				rank += 10_000
+			}
+			if rank > best {
+				best, text = rank, explain.In(language)
+			}
 		}
 	}
 	return text
 }
 
-// said returns the strictest action and the text of a rule or answer.
-func (r *Rules) said(name string) (Action, Texts) {
-	strict := Allow
-	var effects []effect
-	var explain Texts
+// said returns what a rule or an answer asks for, how many conditions it has, and its text.
+func (r *Rules) said(name string) ([]effect, int, Texts) {
 	if i := slices.IndexFunc(r.rules, func(one rule) bool { return one.name == name }); i >= 0 {
-		effects, explain = r.rules[i].then, r.rules[i].explain
-	} else {
-		for id, q := range r.questions {
-			for _, o := range q.options {
-				if id+"="+o.id == name {
-					effects, explain = o.then, o.explain
-				}
-			}
-		}
+		return r.rules[i].then, len(r.rules[i].when), r.rules[i].explain
 	}
-	for _, e := range effects {
-		strict = stricter(strict, e.action)
+	questionID, optionID, _ := strings.Cut(name, "=")
+	if o := r.option(questionID, optionID); o != nil {
+		return o.then, 0, o.explain
 	}
-	return strict, explain
+	return nil, 0, nil
 }
 
 // wants lists the counted facts that can still decide: those of rules whose

@@ -146,7 +146,7 @@ func (s *Service) askApprover(tx *sqldb.Tx, c *check, f Facts, o Outcome, rules 
 	c.approver, c.approval = row.trusted, approvalAsked
 	return s.tell(tx, c.approver, KindApprovalRequested, now, Approval{
 		Payment: c.payment, Version: c.version, Payer: c.payer, Payee: c.payee, PayeeName: f.PayeeName,
-		Amount: f.Amount, Currency: f.Currency, Explain: rules.explain(o, "en"), Approval: approvalAsked,
+		Amount: f.Amount, Currency: f.Currency, Explain: rules.explain(o, Require, "en"), Approval: approvalAsked,
 	})
 }
 

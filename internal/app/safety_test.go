@@ -73,6 +73,9 @@ func TestSafety_PauseSurvivesARestartAndTheSameKeyGoesThrough(t *testing.T) {
 		t.Errorf("the sheet says %v", policy)
 	}
 	problem, details := stopped(buyer, "safety_pause", "payments.hold", holding(pay, "k1"))
+	if details["explain"] != "This is a large first payment to this person. Take half a minute and check it again." {
+		t.Errorf("explained by %v", details["explain"])
+	}
 	if problem.Until == nil || problem.RetryAfter < 25 || problem.RetryAfter > 30 || problem.Status != 409 || details["id"] == nil {
 		t.Errorf("refused with %+v", problem)
 	}
