@@ -28,13 +28,15 @@ type Features struct {
 	// Clock is nil where time cannot be moved.
 	Clock    *clock.Shifted
 	Operator Operator
+	Nodes    Nodes
+	Devices  Devices
 }
 
 // Operations are the rows of all features, in the order of the reference.
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), requestOperations(f.Payments), blockOperations(f.Blocks), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), clockOperations(f.Clock),
+		paymentOperations(f.Payments), requestOperations(f.Payments), blockOperations(f.Blocks), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), nodeOperations(f.Nodes), deviceOperations(f.Devices), clockOperations(f.Clock),
 	)
 }
 

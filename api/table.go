@@ -41,6 +41,8 @@ type Config struct {
 	Log *slog.Logger
 	// Problems explains codes that others make, such as the hub's; see problemDocs for our own.
 	Problems map[string]string
+	// Limit, if set, refuses callers who do too much, with a *wire.Problem.
+	Limit func(ctx context.Context, c wire.Caller, operation string) error
 	// OnProblem, if set, hears of every problem that leaves.
 	OnProblem func(operation string, p *wire.Problem)
 }
@@ -169,6 +171,11 @@ func (t *Table) run(ctx context.Context, c wire.Caller, e *entry, params json.Ra
 	}()
 	if err := e.admit(&c); err != nil {
 		return nil, err
+	}
+	if t.cfg.Limit != nil {
+		if err := t.cfg.Limit(ctx, c, e.Name); err != nil {
+			return nil, err
+		}
 	}
 	params, err = t.check(e, &c, params)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"parley/internal/clock"
+	"parley/wire"
 )
 
 // Config configures a Hub; its zero value works.
@@ -87,6 +88,9 @@ type Config struct {
 	RetryAfterDrain time.Duration
 
 	Observers []Observer
+	// SignedOut tells whether a device's tokens that were issued then are
+	// withdrawn: the token of a session need not name its device. nil: none are.
+	SignedOut func(user wire.UserID, device wire.DeviceID, issued time.Time) bool
 	// OnTold takes what TellNodes was given on any node, this one included. It
 	// must not block; nil ignores it.
 	OnTold func(body []byte)

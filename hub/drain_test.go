@@ -154,8 +154,7 @@ type mute struct{ broker.Broker }
 
 func (mute) Publish(*broker.Message) error { return nil }
 
-// A token revoked after it was checked and before its session is reachable does not slip in;
-// one that is checked after is the authenticator's business.
+// A token revoked after it was checked and before its session is reachable does not slip in.
 func TestRevoke_WhileASessionOpens(t *testing.T) {
 	w := newWorld()
 	n := startNodeOn(t, w, mute{broker.NewMemory(broker.MemoryConfig{})})

@@ -68,7 +68,6 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	defer h.opening.leave()
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
 	defer cancel()
-	checked := h.uptime()
 	id, p := h.authenticate(ctx, in.Token, in.Device, s)
 	if p != nil {
 		return nil, s.turnAway(p)
@@ -76,7 +75,7 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	if p := s.join(ctx, id, in); p != nil {
 		return nil, s.turnAway(p)
 	}
-	if h.revocations.coversSince(checked, s.identity()) {
+	if h.signedOut(s.identity()) {
 		return nil, s.turnAway(h.problem("token_revoked"))
 	}
 	heads, err := h.backend.Heads(ctx, id.User)
@@ -85,6 +84,11 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 		return nil, s.turnAway(h.problem("node_busy"))
 	}
 	return s.begin(heads, in)
+}
+
+// signedOut reports whether b was signed out, whatever its token's check said.
+func (h *Hub) signedOut(b bearer) bool {
+	return h.revocations.cover(b) || h.cfg.SignedOut != nil && h.cfg.SignedOut(b.user, b.device, b.issued)
 }
 
 // openParams checks the parameters of session.open.
@@ -120,7 +124,7 @@ func (h *Hub) authenticate(ctx context.Context, tok string, device wire.DeviceID
 	id, err := h.backend.Authenticate(ctx, tok, s.addr)
 	if err != nil {
 		var p *wire.Problem
-		if errors.As(err, &p) && (p.Status == 401 || p.Status == 403) {
+		if errors.As(err, &p) && (p.Status == 401 || p.Status == 403 || p.Status == 429) {
 			return id, p
 		}
 		h.cfg.Log.Warn("token not checked", "session", s.id, "err", err)
@@ -163,6 +167,8 @@ func endingOf(p *wire.Problem) ending {
 		return endRevoked
 	case "too_many_sessions":
 		return endLimit
+	case "rate_limited":
+		return endRate
 	case "node_busy":
 		return ending{code: closeTryLater, text: retryIn(time.Second + rand.N(4*time.Second)), reason: reasonBusy}
 	}
@@ -294,7 +300,6 @@ func (s *session) refresh(ctx context.Context, raw json.RawMessage) (json.RawMes
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
 	defer cancel()
-	checked := h.uptime()
 	id, p := h.authenticate(ctx, in.Token, caller.Device, s)
 	if p != nil {
 		return nil, p
@@ -306,7 +311,7 @@ func (s *session) refresh(ctx context.Context, raw json.RawMessage) (json.RawMes
 	s.caller.Scopes = id.Scopes
 	s.token = token{id: id.TokenID, issued: id.Issued, expires: id.Expires}
 	s.mu.Unlock()
-	if h.revocations.coversSince(checked, s.identity()) { // revoked between the check and now
+	if h.signedOut(s.identity()) {
 		return nil, s.turnAway(h.problem("token_revoked"))
 	}
 	body, err := json.Marshal(struct {

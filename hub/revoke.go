@@ -66,13 +66,13 @@ func (rs *revocations) add(r Revocation, now time.Duration) {
 	rs.recent = append(rs.recent, recentRevocation{r, now})
 }
 
-// coversSince reports whether b, whose token began to be checked at uptime
-// checked, has been signed out since.
-func (rs *revocations) coversSince(checked time.Duration, b bearer) bool {
+// cover reports whether b was signed out lately: after its token was checked,
+// or on another node before this one's authenticator has heard of it.
+func (rs *revocations) cover(b bearer) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for _, r := range rs.recent {
-		if r.at >= checked && r.covers(b) {
+		if r.covers(b) {
 			return true
 		}
 	}

@@ -16,3 +16,6 @@ func (h *Hub) TellNodes(body []byte) error {
 	}
 	return nil
 }
+
+// Sockets is how many sockets are on this node.
+func (h *Hub) Sockets() int { return int(h.sockets.Load()) }

@@ -54,7 +54,7 @@ func (f targetFlags) node(ctx context.Context, p *program) (t load.Target, stop 
 }
 
 // spawnSettings lift the limits that keep one client from doing what a load does.
-var spawnSettings = []string{"hub.rate=1000000", "hub.burst=1000000", "hub.max_per_user=-1"}
+var spawnSettings = []string{"hub.rate=1000000", "hub.burst=1000000", "hub.max_per_user=-1", "limits.rules="}
 
 // devToken signs a user in with the dev secret.
 func devToken(user wire.UserID) (string, error) {

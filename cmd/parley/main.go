@@ -42,6 +42,7 @@ type commands struct {
 	Listen   listenCommand   `cmd:"" help:"Forward a node's events to a backend on this machine, and print them."`
 	Trigger  triggerCommand  `cmd:"" help:"Make an event happen on a node: to a real payment, or as a test event."`
 	Webhooks webhooksCommand `cmd:"" help:"List webhooks and deliveries, and deliver again."`
+	Nodes    nodesCommand    `cmd:"" help:"List the nodes that are alive, with what they carry."`
 	OpenAPI  openapiCommand  `cmd:"" name:"openapi" help:"Print the OpenAPI document."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

@@ -24,6 +24,7 @@ import (
 	"parley/identity"
 	"parley/internal/auth"
 	"parley/internal/clock"
+	"parley/internal/cluster"
 	"parley/internal/config"
 	"parley/internal/obs"
 	"parley/internal/redisdb"
@@ -71,6 +72,10 @@ type parts struct {
 	room     *rooms
 	rooms    *roomEvents
 	sessions *sessions
+	nodes    cluster.Registry
+	meter    cluster.Meter
+	limits   *limits
+	devices  *auth.Devices
 	door     *door
 	table    *api.Table
 	node     *Node
@@ -131,7 +136,7 @@ func (p *parts) buildSockets(n *Node) error {
 	p.hub = hub.New(hub.Config{
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
 		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
-		Observers: []hub.Observer{p.sessions}, Grace: p.sessions, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
+		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
 	return nil
@@ -147,6 +152,13 @@ func (p *parts) buildAuth(n *Node) (err error) {
 		Secret: []byte(cfg.Secret), Audience: cfg.Audience, Issuers: issuers, ServerKeys: cfg.ServerKeys,
 		OnRevoke: p.revoked, Log: n.log, Metrics: p.registry,
 	})
+	if err != nil {
+		return err
+	}
+	p.devices = auth.NewDevices(p.verifier)
+	p.sessions.noted = p.devices
+	p.nodes = p.newRegistry(n)
+	p.limits, err = p.newLimits(n)
 	return err
 }
 
@@ -165,6 +177,11 @@ func issuersOf(cfg config.Auth) ([]auth.Issuer, error) {
 		issuers = append(issuers, auth.Issuer{Name: name, Alg: alg, JWKS: url, Audience: cfg.Audience})
 	}
 	return issuers, nil
+}
+
+// signedOut tells the hub of withdrawn tokens (hub.Config.SignedOut).
+func (p *parts) signedOut(user wire.UserID, device wire.DeviceID, issued time.Time) bool {
+	return p.verifier.SignedOut(user, device, issued)
 }
 
 // revoked signs the sockets out that a revocation covers.
@@ -343,9 +360,9 @@ func (p *parts) buildTable(n *Node) (err error) {
 		movable, _ = n.clock.(*clock.Shifted) // nil when it is another
 	}
 	p.table, err = newTable(api.Config{
-		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(),
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Clock: movable})
-	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table}
+		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(), Limit: p.limits.allow,
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Nodes: p.nodes, Devices: devices{p.devices, p.verifier}, Clock: movable})
+	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table, limits: p.limits}
 	return err
 }
 
@@ -373,7 +390,7 @@ func (p *parts) remember(operation string, problem *wire.Problem) {
 func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
-		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.Books().Run, p.calls.Run, p.board.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {
 		g.Go(func() error { return run(ctx) })

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/client"
 	"parley/internal/redisdb/redistest"
 	"parley/internal/sqldb/sqldbtest"
 	"parley/wire"
@@ -19,7 +20,7 @@ func twoNodes(t *testing.T, f func(t *testing.T, a, b *node, redis *redistest.Se
 	t.Helper()
 	sqldbtest.OnPostgres(t, func(t *testing.T, url string) {
 		redis := redistest.Start(t)
-		sets := append([]string{"database.url=" + url, "redis.url=redis://" + redis.Addr, "hub.heartbeat=1s", "hub.rate=10000", "hub.burst=10000"}, sets...)
+		sets := append([]string{"database.url=" + url, "redis.url=redis://" + redis.Addr, "hub.heartbeat=1s", "hub.rate=10000", "hub.burst=10000", "limits.rules="}, sets...)
 		a := start(t, t.TempDir(), sets...)
 		b := start(t, t.TempDir(), sets...)
 		f(t, a, b, redis)
@@ -54,17 +55,10 @@ func TestNodes_ChatPassesBetweenThem(t *testing.T) {
 }
 
 func TestNodes_OneSocketPerDeviceOverAllOfThem(t *testing.T) {
-	twoNodes(t, func(t *testing.T, a, b *node, _ *redistest.Server) {
+	twoNodes(t, func(_ *testing.T, a, b *node, _ *redistest.Server) {
 		first := a.join("buyer", "b1")
 		b.join("buyer", "b1")
-		select {
-		case <-first.conn.Done():
-		case <-time.After(patience):
-			t.Fatal("the older socket is still open")
-		}
-		if code := first.conn.CloseCode(); code != wire.CloseReplaced {
-			t.Errorf("closed with %d", code)
-		}
+		first.awaitClosed(wire.CloseReplaced)
 	})
 }
 
@@ -123,6 +117,110 @@ func TestNodes_PresenceIsSharedAndDiesWithItsNode(t *testing.T) {
 		a.stop()
 		seller.awaitPresence("buyer", "offline")
 	})
+}
+
+// awaitClosed waits until the socket is closed and checks the code.
+func (p *person) awaitClosed(code int) {
+	p.t.Helper()
+	select {
+	case <-p.conn.Done():
+	case <-time.After(patience):
+		p.t.Fatalf("%s on %s: the socket is still open", p.user, p.device)
+	}
+	if got := p.conn.CloseCode(); got != code {
+		p.t.Errorf("%s on %s: closed with %d, want %d", p.user, p.device, got, code)
+	}
+}
+
+// A device signed out on one node is out on the other, at once and for good;
+// the person's other devices stay.
+func TestNodes_SigningOutHoldsOnAllOfThem(t *testing.T) {
+	twoNodes(t, func(t *testing.T, a, b *node, _ *redistest.Server) {
+		phone, tablet := b.join("buyer", "b1"), b.join("buyer", "b2")
+		here := a.join("buyer", "b3")
+		if n := len(here.do("devices.list", map[string]any{})["items"].([]any)); n < 1 || n > 3 {
+			t.Errorf("%d devices", n)
+		}
+		here.refused("forbidden", "devices.list", map[string]any{"user": "seller"})
+		here.refused("forbidden", "devices.sign_out", map[string]any{"user": "seller", "device": "dev_s1"})
+		here.do("devices.sign_out", map[string]any{"device": "dev_b1"})
+		phone.awaitClosed(wire.CloseRevoked)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, err := client.Dial(ctx, client.Options{SocketURL: b.info.SocketURL, Token: b.token("buyer"), Device: "dev_b1"})
+		wantCode(t, err, "token_revoked")
+		tablet.do("devices.list", map[string]any{})
+		if err := b.server("").Do(ctx, "POST", "/v1/users/buyer/sign_out", "", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		tablet.awaitClosed(wire.CloseRevoked)
+		here.awaitClosed(wire.CloseRevoked)
+	})
+}
+
+func TestNodes_ListEachOther(t *testing.T) {
+	twoNodes(t, func(_ *testing.T, a, b *node, _ *redistest.Server) {
+		b.awaitNodes(a.info.URL, b.info.URL)
+		a.stop()
+		b.awaitNodes(b.info.URL)
+	})
+}
+
+func TestNode_ListsItselfWithoutRedis(t *testing.T) {
+	n := start(t, t.TempDir())
+	n.awaitNodes(n.info.URL)
+}
+
+// awaitNodes waits until the list of nodes has exactly these addresses.
+func (n *node) awaitNodes(want ...string) {
+	n.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		var list struct{ Items []struct{ Address string } }
+		if err := n.server("").Do(context.Background(), "GET", "/v1/nodes", "", nil, &list); err != nil {
+			n.t.Fatal(err)
+		}
+		var got []string
+		for _, node := range list.Items {
+			got = append(got, node.Address)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if slices.Equal(got, want) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			n.t.Fatalf("nodes %v, want %v", got, want)
+		}
+	}
+}
+
+// A limit counts on both nodes together and says how long to wait.
+func TestNodes_LimitsCountTogether(t *testing.T) {
+	twoNodes(t, func(t *testing.T, a, b *node, _ *redistest.Server) {
+		here, there := a.join("buyer", "b1"), b.join("buyer", "b2")
+		conv := directWith(here, "seller")
+		for i := range 2 {
+			here.say(conv, fmt.Sprint("here ", i))
+			there.say(conv, fmt.Sprint("there ", i))
+		}
+		for _, p := range []*person{here, there} {
+			_, err := p.try("messages.send", map[string]any{"conversation": conv, "client_id": "c5", "text": "once more"})
+			wantCode(t, err, "rate_limited")
+			if wait := err.(*wire.Problem).RetryAfter; wait < 1 || wait > 900 { //nolint:errorlint // checked above
+				t.Errorf("told to wait %d s", wait)
+			}
+		}
+		seller := b.join("seller", "s1")
+		seller.say(conv, "somebody else")
+		if err := a.server("buyer").Do(t.Context(), "POST", "/v1/conversations/"+conv+"/messages", "", map[string]any{"client_id": "c6", "text": "by the backend"}, nil); err != nil {
+			t.Errorf("a server key is limited: %v", err)
+		}
+	}, "limits.rules=messages.send user 4/1h")
 }
 
 // awaitSeen waits until a text has come, whatever else came before or after.

@@ -22,23 +22,33 @@ type door struct {
 	users    *identity.Directory
 	chat     *chat.Service
 	table    *api.Table
+	limits   *limits
 }
 
 // Identify implements api.Authenticator.
 func (d *door) Identify(r *http.Request, bearer, actFor string) (wire.Caller, error) {
-	id, err := d.identify(r.Context(), bearer, wire.UserID(actFor))
+	var addr netip.Addr
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		addr = at.Addr().Unmap()
+	}
+	id, err := d.identify(r.Context(), bearer, wire.UserID(actFor), addr)
 	return id.Caller, err
 }
 
 // Authenticate implements hub.Authenticator. Sockets are for people and operators.
-func (d *door) Authenticate(ctx context.Context, token string, _ netip.Addr) (hub.Identity, error) {
-	id, err := d.identify(ctx, token, "")
+func (d *door) Authenticate(ctx context.Context, token string, addr netip.Addr) (hub.Identity, error) {
+	id, err := d.identify(ctx, token, "", addr)
 	if err != nil {
 		return hub.Identity{}, err
 	}
 	if id.Caller.Role == wire.RoleServer {
 		return hub.Identity{}, &wire.Problem{Code: "unauthenticated", Status: http.StatusUnauthorized, Title: "Not a user token",
 			Detail: "Sockets belong to people: open them with a user token, not with a server key."}
+	}
+	who := id.Caller
+	who.Addr = addr
+	if err := d.limits.allow(ctx, who, limitOpen); err != nil {
+		return hub.Identity{}, err
 	}
 	return hub.Identity{
 		User: id.Caller.User, Device: id.Caller.Device, Scopes: id.Caller.Scopes, Role: id.Caller.Role,
@@ -47,9 +57,14 @@ func (d *door) Authenticate(ctx context.Context, token string, _ netip.Addr) (hu
 }
 
 // identify checks a bearer and makes sure that its user is in the directory.
-func (d *door) identify(ctx context.Context, bearer string, actFor wire.UserID) (auth.Identity, error) {
+func (d *door) identify(ctx context.Context, bearer string, actFor wire.UserID, addr netip.Addr) (auth.Identity, error) {
 	id, err := d.verifier.Identify(ctx, bearer, actFor)
 	if err != nil {
+		if errors.Is(err, auth.ErrRefused) {
+			if p := d.limits.allow(ctx, wire.Caller{Addr: addr}, limitTokenFailed); p != nil {
+				return auth.Identity{}, p
+			}
+		}
 		return auth.Identity{}, authProblem(err)
 	}
 	if id.Caller.User != "" {

@@ -8,6 +8,7 @@ import (
 
 	"parley/hub"
 	"parley/hub/presence"
+	"parley/internal/auth"
 	"parley/signaling"
 	"parley/wire"
 )
@@ -17,11 +18,13 @@ type sessions struct {
 	hub   *hub.Hub
 	board presence.Board
 	calls *signaling.Service
+	noted *auth.Devices
 	log   *slog.Logger
 }
 
 // SessionOpened implements hub.Observer.
 func (s *sessions) SessionOpened(ctx context.Context, c wire.Caller) {
+	s.noted.Note(c.User, c.Device)
 	if err := s.board.Touch(ctx, c.User, c.Device, ""); err != nil {
 		s.log.Warn("presence not touched", "err", err)
 	}

@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"parley/hub":                        {"leaves", "parley/hub/broker"},
 	"parley/hub/broker":                 {"leaves"},
 	"parley/internal/redisdb":           nil,
+	"parley/internal/cluster":           {"leaves"},
 	"parley/internal/redisdb/redistest": {"parley/internal/redisdb"},
 	"parley/hub/broker/brokertest":      {"leaves", "parley/hub/broker"},
 	"parley/hub/presence":               {"leaves"},
@@ -56,14 +57,14 @@ var allowed = map[string][]string{
 	"parley/safety":                     {"leaves"},
 	"parley/configs":                    nil,
 	"parley/internal/auth":              {"leaves"},
-	"parley/api":                        {"leaves", "parley/chat", "parley/signaling", "parley/identity", "parley/payments", "parley/payments/ledger", "parley/hub/presence", "parley/webhook", "parley/safety"},
+	"parley/api":                        {"leaves", "parley/chat", "parley/signaling", "parley/identity", "parley/payments", "parley/payments/ledger", "parley/hub/presence", "parley/internal/cluster", "parley/webhook", "parley/safety"},
 	"parley/client":                     {"leaves", "parley/identity/authenticatortest"},
 	"parley/internal/load":              {"leaves", "parley/client", "parley/payments/ledger"},
 	"parley/internal/act":               {"leaves", "parley/client", "parley/identity/authenticatortest"},
 	"parley/web":                        nil,
 	"parley/internal/archtest":          nil,
 	"parley/internal/app":               {"*"},
-	"parley/cmd/parley":                 {"leaves", "parley/internal/app", "parley/internal/config", "parley/internal/load", "parley/internal/act", "parley/client"},
+	"parley/cmd/parley":                 {"leaves", "parley/internal/app", "parley/internal/config", "parley/internal/cluster", "parley/internal/load", "parley/internal/act", "parley/client"},
 }
 
 var leaves = []string{"parley/wire", "parley/internal/clock", "parley/internal/sqldb", "parley/internal/obs"}

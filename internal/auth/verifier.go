@@ -49,7 +49,7 @@ type Config struct {
 	// KeysCooldown is the least time between two reads of a key set, whatever
 	// key ids tokens name. 0 means 30 s.
 	KeysCooldown time.Duration
-	// RevocationsEvery is how often revocations made by other nodes are read. 0 means 2 s.
+	// RevocationsEvery is how often revocations made by other nodes are read, whatever the bus does. 0 means 500 ms.
 	RevocationsEvery time.Duration
 	// OnRevoke hears of every revocation, made here or on another node, so
 	// that open sockets can be closed. It must not block.
@@ -132,7 +132,7 @@ func withDefaults(cfg Config) Config {
 		cfg.KeysCooldown = 30 * time.Second
 	}
 	if cfg.RevocationsEvery == 0 {
-		cfg.RevocationsEvery = 2 * time.Second
+		cfg.RevocationsEvery = 500 * time.Millisecond
 	}
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{Timeout: 5 * time.Second}

@@ -12,6 +12,7 @@ type Config struct {
 	Redis    Redis    `yaml:"redis"`
 	Auth     Auth     `yaml:"auth"`
 	Hub      Hub      `yaml:"hub"`
+	Limits   Limits   `yaml:"limits"`
 	Payments Payments `yaml:"payments"`
 	Safety   Safety   `yaml:"safety"`
 	Stripe   Stripe   `yaml:"stripe"`
@@ -62,6 +63,11 @@ type Hub struct {
 	MaxPerAddr int           `yaml:"max_per_addr" doc:"most sockets of one IPv4 address or IPv6 /64; negative: no limit"`
 	MaxPerUser int           `yaml:"max_per_user" doc:"most sessions of one user on this node; negative: no limit"`
 	DrainTime  time.Duration `yaml:"drain_time" doc:"how long a stopping node takes to close its sockets, spread evenly"`
+}
+
+// Limits bound what one person, device or address may do, counted over all nodes.
+type Limits struct {
+	Rules []string `yaml:"rules" doc:"each: operation (or family.*), what it is counted by (user, device, ip), and count/duration, as in messages.send user 1200/1m; session.open and token.failed (a token that was refused) count, too; server keys are not limited, loopback addresses not by ip; empty: no limits"`
 }
 
 // Payments sets the money rules.
@@ -149,6 +155,11 @@ func Default() Config {
 		Database: Database{URL: "parley.db"},
 		Redis:    Redis{Prefix: "parley:"},
 		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},
+		Limits: Limits{Rules: []string{
+			"session.open user 120/1m", "session.open ip 1200/1m", "token.failed ip 60/1m",
+			"messages.send user 1200/1m", "messages.send device 900/1m", "calls.start user 60/1m",
+			"payments.create user 120/1m", "confirmations.* user 120/1m", "passkeys.* user 60/1m",
+		}},
 		Payments: Payments{
 			HoldTime: 7 * 24 * time.Hour, MaxHoldTime: 30 * 24 * time.Hour, ConfirmTime: 2 * time.Minute,
 			AnswerTime: 7 * 24 * time.Hour, DecideTime: 30 * 24 * time.Hour, IfUnanswered: "payer", IfUndecided: "wait", QuoteTime: time.Minute,
