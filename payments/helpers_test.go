@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(killEnv); path != "" {
 		work(path)
 	}
+	if args := os.Getenv(orderKillEnv); args != "" {
+		workOrders(args)
+	}
 	goleak.VerifyTestMain(m)
 }
 
