@@ -23,6 +23,7 @@ type client struct {
 	events []wire.Event      // received and not asked for yet
 	beats  []json.RawMessage // params of heartbeats
 	parked []message         // answers nobody has waited for yet
+	batch  []json.RawMessage // messages of a frame, not looked at yet
 }
 
 type message struct {
@@ -116,9 +117,25 @@ func (c *client) receive() string {
 	return string(data)
 }
 
+// read returns the next message, of a frame of its own or of a batch.
+func (c *client) read() (json.RawMessage, error) {
+	if len(c.batch) == 0 {
+		_, data, err := c.ws.Read(c.ctx)
+		if err != nil || data[0] != '[' {
+			return data, err
+		}
+		if err := json.Unmarshal(data, &c.batch); err != nil {
+			return nil, err
+		}
+	}
+	m := c.batch[0]
+	c.batch = c.batch[1:]
+	return m, nil
+}
+
 // next takes in one message from the socket.
 func (c *client) next() (message, error) {
-	_, data, err := c.ws.Read(c.ctx)
+	data, err := c.read()
 	if err != nil {
 		return message{}, err
 	}

@@ -238,6 +238,23 @@ func appendHeader(b []byte, op byte, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(b, op, 127), uint64(n))
 }
 
+// payloadOf returns the payload of a frame that appendHeader began.
+func payloadOf(frame []byte) []byte {
+	switch frame[1] {
+	case 126:
+		return frame[4:]
+	case 127:
+		return frame[10:]
+	}
+	return frame[2:]
+}
+
+// joinable reports whether a frame holds one message, which can be part of a
+// batch; the answer to a batch is one already.
+func joinable(frame []byte) bool {
+	return frame[0] == finText && len(frame) > 2 && payloadOf(frame)[0] == '{'
+}
+
 // closeFrame makes a close frame; reason is cut to the 123 bytes that fit.
 func closeFrame(code int, reason string) []byte {
 	reason = reason[:min(len(reason), 123)]

@@ -92,7 +92,9 @@ func (s *session) push(frame []byte) {
 }
 
 // takeLocked returns what to write next and the pooled buffer it is in, if any.
-func (o *outbox) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) {
+// Messages that wait together leave as one frame, a JSON-RPC batch.
+func (s *session) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) {
+	o := &s.out
 	switch {
 	case len(o.rest) > 0:
 		chunk, at = o.rest, o.restAt
@@ -106,14 +108,40 @@ func (o *outbox) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) {
 		return first.frame, nil, first.at
 	}
 	pooled = chunks.Get().(*[]byte)
-	b, n := (*pooled)[:0], 0
+	n, size := 0, 0
 	at = o.queue[0].at
-	for n < len(o.queue) && len(b)+len(o.queue[n].frame) <= flushChunk {
-		b = append(b, o.queue[n].frame...)
+	for n < len(o.queue) && size+len(o.queue[n].frame) <= flushChunk {
+		size += len(o.queue[n].frame)
 		n++
 	}
+	chunk = appendFrames((*pooled)[:0], o.queue[:n])
 	o.dropFirst(n)
-	return b, pooled, at
+	o.bytes += len(chunk) - size // what is written from now on is the chunk
+	s.hub.budget.used.Add(int64(len(chunk) - size))
+	return chunk, pooled, at
+}
+
+// appendFrames appends the frames, neighbouring messages joined to batches.
+func appendFrames(b []byte, list []queued) []byte {
+	for len(list) > 0 {
+		n, size := 0, 1
+		for n < len(list) && joinable(list[n].frame) {
+			size += len(payloadOf(list[n].frame)) + 1
+			n++
+		}
+		if n < 2 {
+			b = append(b, list[0].frame...)
+			list = list[1:]
+			continue
+		}
+		b = appendHeader(b, finText, size)
+		for i := range list[:n] {
+			b = append(append(b, "[,"[min(i, 1)]), payloadOf(list[i].frame)...)
+		}
+		b = append(b, ']')
+		list = list[n:]
+	}
+	return b
 }
 
 // dropFirst removes the first n frames; an empty queue gives its memory back.
@@ -138,7 +166,7 @@ func (s *session) flush() {
 	}
 	o.busy = true
 	for {
-		chunk, pooled, at := o.takeLocked()
+		chunk, pooled, at := s.takeLocked()
 		if chunk == nil {
 			o.busy = false
 			s.roomLocked()
@@ -206,7 +234,7 @@ func (s *session) drain() {
 	for {
 		s.mu.Lock()
 		o := &s.out
-		chunk, pooled, at := o.takeLocked()
+		chunk, pooled, at := s.takeLocked()
 		if chunk == nil || o.dead {
 			o.busy = false
 			_ = s.link.SetWriteDeadline(time.Time{}) // before another may try a write
