@@ -19,7 +19,7 @@ func (s *session) startReadingLocked(ctx context.Context) {
 	s.spawnLocked(func() {
 		defer s.tasks.Done()
 		s.catchUp(ctx)
-	})
+	}, nil)
 }
 
 // catchUp reads the log until the client lacks nothing. While it reads a

@@ -36,7 +36,8 @@ type Hub struct {
 	stamp       atomic.Int64
 	losses      atomic.Int64 // how often the bus may have lost something
 	sockets     atomic.Int64
-	pollers     atomic.Pointer[pollers] // nil before Run
+	pollers     atomic.Pointer[pollers] // nil before Run, as is crew
+	crew        atomic.Pointer[crew]
 	unopened    atomic.Int64
 
 	mu       sync.Mutex
@@ -71,6 +72,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer cancel()
 	ps, stopReading := newPollers(requests, h.cfg.Log)
 	h.pollers.Store(ps)
+	workers := newCrew(requests)
+	h.crew.Store(workers)
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.bus.Run(running, &receiver{Hub: h}) })
 	g.Go(func() error { return h.hearNodes(running) })
@@ -78,6 +81,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { h.checkHeads(running); return nil })
 	err := g.Wait()
 	h.stop(cancel)
+	workers.all.Wait()
 	return errors.Join(err, stopReading())
 }
 

@@ -182,7 +182,7 @@ func (s *session) flush() {
 			return
 		}
 		if n < len(chunk) {
-			s.spawnLocked(s.drain)
+			s.spawnLocked(s.drain, nil)
 			s.mu.Unlock()
 			return
 		}

@@ -77,7 +77,7 @@ func (s *session) enqueue(ctx context.Context, f frame, data []byte) bool {
 	s.jobBytes += len(data)
 	if !s.working {
 		s.working = true
-		s.spawnLocked(func() { s.work(ctx) })
+		s.spawnLocked(func() { s.work(ctx) }, s.hub.crew.Load())
 	}
 	return true
 }

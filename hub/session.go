@@ -261,11 +261,16 @@ func (s *session) settle() {
 	}
 }
 
-// spawnLocked runs f unless the connection is gone. f must call tasks.Done.
-func (s *session) spawnLocked(f func()) {
+// spawnLocked runs f unless the connection is gone, on the crew if one is
+// given. f must call tasks.Done.
+func (s *session) spawnLocked(f func(), by *crew) {
 	if s.out.dead {
 		return
 	}
 	s.tasks.Add(1)
+	if by != nil {
+		by.run(f)
+		return
+	}
 	go f()
 }
