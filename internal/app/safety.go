@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"parley/chat"
@@ -36,6 +38,33 @@ func loadRules(file string) (*safety.Rules, error) {
 		return nil, fmt.Errorf("safety.rules %s: %w", file, err)
 	}
 	return rules, nil
+}
+
+// reloadRules reads the file of rules again on SIGHUP, until ctx ends. Rules
+// that are not usable leave those in force. Without a file it only waits.
+func (p *parts) reloadRules(ctx context.Context) error {
+	file := p.node.opts.Config.Safety.Rules
+	if file == "" {
+		<-ctx.Done()
+		return nil
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+		}
+		rules, err := loadRules(file)
+		if err != nil {
+			p.log.Error("safety rules not read again; the old ones stay", "err", err)
+			continue
+		}
+		p.safety.Use(rules)
+		p.log.Info("safety rules read again", "sha256", rules.Hash)
+	}
 }
 
 // buildSafety makes the gate that payments ask. Its counts come from payments,

@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -326,6 +328,31 @@ func TestSafety_ALargerAmountBecomesLive(t *testing.T) {
 	if p := buyer.do("payments.capture", holding(small, "k4")); p["state"] != "captured" {
 		t.Errorf("captured %v", p)
 	}
+}
+
+func TestSafety_RulesAreReadAgainOnHangup(t *testing.T) {
+	setting := rulesFile(t, limitRules)
+	path := strings.TrimPrefix(setting, "safety.rules=")
+	n := start(t, t.TempDir(), setting)
+	buyer, seller := n.join("buyer", "b1"), n.join("seller", "s1")
+	pay := asks(seller, 120_00, nil)
+	action := func() any {
+		return buyer.do("payments.sheet", map[string]any{"payment": pay})["policy"].(map[string]any)["action"]
+	}
+	reload := func(rules string) {
+		if err := os.WriteFile(path, []byte(rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := action(); got != "limit" {
+		t.Fatalf("action %v", got)
+	}
+	reload("rules: [{name: a, then: [deny], explain: {en: no}}]\n")
+	waitUntil(t, "the new rules hold", func() bool { return action() == "deny" })
+	buyer.refused("safety_denied", "payments.hold", holding(pay, "k1"))
 }
 
 func TestSafety_RulesOfAFileAreChecked(t *testing.T) {
