@@ -41,7 +41,7 @@ const (
 type Decision struct {
 	Decision string   `json:"decision" enum:"allow,require" doc:"require: what must happen before money moves"`
 	Action   string   `json:"action,omitempty" enum:"allow,warn,ask,pause,require,hold_until,limit,deny" doc:"the strictest thing asked for"`
-	What     []string `json:"what" doc:"what is required: live_confirmation, trusted_person, pause, acknowledge, cooling_off"`
+	What     []string `json:"what" doc:"what is required: live_confirmation, trusted_person, pause, acknowledge, cooling_off; limit when it leaves too little"`
 	Rules    []string `json:"rules" doc:"the rules that led to it"`
 	Explain  string   `json:"explain" doc:"for people"`
 	// What is open of it. Only the payer and server keys see the rest.

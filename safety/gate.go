@@ -129,7 +129,7 @@ func (s *Service) PassTx(tx *sqldb.Tx, ask Ask) (Ruling, error) {
 	c.join(rules, fresh, now)
 	ruling := Ruling{Outcome: c.outcome.Join(fresh)}
 	if ask.Step == StepHold { // what is held already was counted then
-		if err := s.limits(tx, f, fresh.Limits, &ruling, now); err != nil {
+		if err := s.limits(tx, f, fresh.Limits, true, &ruling, now); err != nil {
 			return Ruling{}, err
 		}
 	}
@@ -176,7 +176,7 @@ func (s *Service) rule(tx *sqldb.Tx, rules *Rules, c *check, ask Ask, r *Ruling,
 // describe fills in what people are told of a check's state.
 func (s *Service) describe(rules *Rules, c *check, r *Ruling) {
 	r.Decision, r.Explain, r.CoolUntil, r.Approver = c.decision, rules.explain(r.Outcome, r.Stop.about(), "en"), c.coolUntil, c.approver
-	if r.Until.IsZero() && c.pauseUntil.After(s.now()) {
+	if r.Stop != StopLimit && r.Until.IsZero() && c.pauseUntil.After(s.now()) {
 		r.Until = c.pauseUntil
 	}
 	if c.approval == approvalRefused {
@@ -250,9 +250,14 @@ func (s *Service) Preview(ctx context.Context, f Facts) (r Ruling, err error) {
 		fresh := rules.Evaluate(f)
 		c.join(rules, fresh, now)
 		r = Ruling{Outcome: c.outcome.Join(fresh)}
+		if c.result != Go { // else it was counted when it was held
+			if err := s.limits(tx, &f, fresh.Limits, false, &r, now); err != nil {
+				return err
+			}
+		}
 		s.describe(rules, c, &r)
 		r.Live = r.Outcome.Live
-		if c.decision == "" {
+		if c.decision == "" && r.Stop != StopLimit {
 			r.Until = time.Time{} // the pause begins with the first try
 		}
 		return nil
@@ -302,15 +307,14 @@ func (s *Service) complete(tx *sqldb.Tx, rules *Rules, f *Facts, exactly bool, n
 // other. It is taken after the payment's lock.
 func lockPayer(tx *sqldb.Tx, payer string) error { return tx.Lock("safety:payer:" + payer) }
 
-// limits checks each limit against what the payer has committed so far. The
-// payer stays locked until the money is committed, so that two payments cannot
-// both take the last of a limit.
-func (s *Service) limits(tx *sqldb.Tx, f *Facts, limits []Limit, r *Ruling, now time.Time) error {
-	if len(limits) == 0 {
-		return nil
-	}
-	if err := lockPayer(tx, f.Payer); err != nil {
-		return err
+// limits checks each limit against what the payer has committed so far;
+// exactly, the payer stays locked until the money is committed, so that two
+// payments cannot both take the last of a limit.
+func (s *Service) limits(tx *sqldb.Tx, f *Facts, limits []Limit, exactly bool, r *Ruling, now time.Time) error {
+	if exactly && len(limits) > 0 {
+		if err := lockPayer(tx, f.Payer); err != nil {
+			return err
+		}
 	}
 	for _, l := range limits {
 		c := Count{Payer: f.Payer, Currency: f.Currency, Except: f.Payment, Since: now.Add(-l.Window)}

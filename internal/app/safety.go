@@ -275,7 +275,7 @@ func policyOf(r safety.Ruling) payments.Decision {
 		on   bool
 	}{
 		{"live_confirmation", r.Live}, {"trusted_person", r.Outcome.Trusted}, {"pause", r.Outcome.Pause > 0},
-		{"acknowledge", len(r.Warnings)+len(r.Questions) > 0}, {"cooling_off", r.Outcome.HoldFor > 0},
+		{"acknowledge", len(r.Warnings)+len(r.Questions) > 0}, {"cooling_off", r.Outcome.HoldFor > 0}, {"limit", r.Stop == safety.StopLimit},
 	} {
 		if w.on {
 			d.What = append(d.What, w.word)
