@@ -33,7 +33,7 @@ type SetQuery struct {
 
 // setChunks are the numbers of rows that SQLite takes in one statement. Few
 // sizes keep the statements prepared; longer lists are slower to bind.
-var setChunks = [...]int{16, 4, 1}
+var setChunks = [...]int{16, 8, 4, 2, 1}
 
 // Over makes a SetQuery for a set with columns of the given types.
 func Over(query string, columns ...ColumnType) *SetQuery {
@@ -202,7 +202,7 @@ func (tx *Tx) one(it *batchItem) error {
 	case tx.dialect == Postgres:
 		return tx.chunk(it, it.set.postgres, it.args, it.rows)
 	}
-	args := make([]any, 0, setChunks[0]*it.set.width)
+	args := make([]any, 0, min(it.rows, setChunks[0])*it.set.width)
 	for from, size := 0, 0; from < it.rows; from += setChunks[size] {
 		for it.rows-from < setChunks[size] {
 			size++

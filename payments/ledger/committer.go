@@ -169,7 +169,10 @@ func (c *Committer) Run(ctx context.Context) error {
 // collect takes what waits. Those who have just been answered get a chance to
 // come back first: they are better served in this commit than in the next.
 func (c *Committer) collect(first *order) []*order {
-	runtime.Gosched()
+	for waiting := -1; waiting < len(c.queue); {
+		waiting = len(c.queue)
+		runtime.Gosched()
+	}
 	batch := make([]*order, 0, min(len(c.queue)+1, c.cfg.GroupMax))
 	for o := first; ; {
 		if o.taken.CompareAndSwap(false, true) {
@@ -241,7 +244,7 @@ func (b *Book) recordAll(tx *sqldb.Tx, at time.Time, batch []*order) ([]answer, 
 		groups[i] = o.group
 	}
 	w := newWriter(tx, b.chart, at)
-	if err := w.load(groups...); err != nil {
+	if err := w.load(true, groups...); err != nil {
 		return nil, err
 	}
 	answers := make([]answer, len(groups))

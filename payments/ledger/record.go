@@ -26,7 +26,7 @@ func (b *Book) Record(tx *sqldb.Tx, at time.Time, transfers ...Transfer) ([]Reco
 		return nil, err
 	}
 	w := newWriter(tx, b.chart, at)
-	if err := w.load(transfers); err != nil {
+	if err := w.load(false, transfers); err != nil {
 		return nil, err
 	}
 	recorded, err := w.record(transfers)

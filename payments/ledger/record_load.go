@@ -34,10 +34,12 @@ type wanted struct {
 	currencies      []string
 }
 
-func (n *wanted) add(group []Transfer, seen map[accountKey]bool) {
+func (n *wanted) add(group []Transfer, used bool, seen map[accountKey]bool) {
 	for i := range group {
 		t := &group[i]
-		n.ids, n.references = append(n.ids, t.ID), append(n.references, t.Reference)
+		if used {
+			n.ids, n.references = append(n.ids, t.ID), append(n.references, t.Reference)
+		}
 		if t.Resolves != "" && !slices.Contains(n.holds, t.Resolves) {
 			n.holds = append(n.holds, t.Resolves)
 			n.ids, n.references = append(n.ids, t.Resolves), append(n.references, "")
@@ -56,12 +58,13 @@ func (n *wanted) addAccount(k accountKey, seen map[accountKey]bool) {
 }
 
 // load reads the chain's head and everything that the groups touch, in one
-// round trip under the chain's lock.
-func (w *writer) load(groups ...[]Transfer) error {
+// round trip under the chain's lock. Which of their ids and references are used
+// already is read when used is true, else left for save to find out.
+func (w *writer) load(used bool, groups ...[]Transfer) error {
 	var n wanted
 	seen := map[accountKey]bool{}
 	for _, g := range groups {
-		n.add(g, seen)
+		n.add(g, used, seen)
 	}
 	b := w.tx.Batch()
 	b.Lock(chainLock)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // What a writer writes. The unique indexes and the constraints of the tables
 // hold whatever was decided above.
 var (
-	insertRows = sqldb.Over("INSERT INTO ledger_transfers (seq, id, kind, resolves, reference, effective_at, recorded_at, expires_at, note, hash) {set}",
+	insertRows = sqldb.Over("INSERT INTO ledger_transfers (seq, id, kind, resolves, reference, effective_at, recorded_at, expires_at, note, hash) {set} ON CONFLICT DO NOTHING",
 		sqldb.BigInt, sqldb.Text, sqldb.Text, sqldb.Text, sqldb.Text, sqldb.BigInt, sqldb.BigInt, sqldb.BigInt, sqldb.Text, sqldb.Text)
 	insertPostings = sqldb.Over("INSERT INTO ledger_postings (seq, leg, account, currency, amount, balance) {set}",
 		sqldb.BigInt, sqldb.BigInt, sqldb.Text, sqldb.Text, sqldb.BigInt, sqldb.BigInt)
@@ -24,7 +25,8 @@ var (
 )
 
 // save writes the rows, postings, balances and open holds that were decided
-// since load, in one round trip.
+// since load, in one round trip. It returns ErrDuplicate when an id, a
+// reference or a resolution is used already and load was not asked.
 func (w *writer) save() error {
 	b := w.tx.Batch()
 	w.saveRows(b)
@@ -32,7 +34,10 @@ func (w *writer) save() error {
 	w.saveAccounts(b)
 	w.saveHolds(b)
 	w.rows, w.dirty = nil, map[accountKey]bool{}
-	if err := b.Send(); err != nil {
+	switch err := b.Send(); {
+	case errors.Is(err, sqldb.ErrRows):
+		return fmt.Errorf("%w: %w", ErrDuplicate, err)
+	case err != nil:
 		return fmt.Errorf("ledger: save: %w", err)
 	}
 	return nil
