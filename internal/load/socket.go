@@ -208,8 +208,15 @@ func (s *socket) open(token string, resume map[wire.ConversationID]int64) (json.
 	return s.reply()
 }
 
+// answer is a reply as far as setting up needs it.
+type answer struct {
+	ID     int64            `json:"id"`
+	Result json.RawMessage  `json:"result"`
+	Error  *wire.ReplyError `json:"error"`
+}
+
 // reply reads until the answer to the last call, which it returns; what comes
-// before is given up. It is for setting up, before serve runs.
+// besides is given up. It is for setting up, before serve runs.
 func (s *socket) reply() (json.RawMessage, error) {
 	var buf []byte
 	for {
@@ -218,21 +225,33 @@ func (s *socket) reply() (json.RawMessage, error) {
 			return nil, err
 		}
 		buf = payload
-		var m struct {
-			ID     int64            `json:"id"`
-			Result json.RawMessage  `json:"result"`
-			Error  *wire.ReplyError `json:"error"`
+		var found *answer
+		look := func(_ *socket, message []byte) {
+			var a answer
+			if json.Unmarshal(message, &a) == nil && a.ID == s.id {
+				found = &a
+			}
 		}
 		switch {
 		case op == opClose && len(payload) >= 2:
 			return nil, fmt.Errorf("load: closed with %d %s", binary.BigEndian.Uint16(payload), payload[2:])
-		case op != opText || payload[0] == '[' || json.Unmarshal(payload, &m) != nil || m.ID != s.id:
+		case op != opText || len(payload) == 0:
 			continue
-		case m.Error != nil:
-			return nil, fmt.Errorf("load: %d %s", m.Error.Code, m.Error.Message)
+		case payload[0] == '[':
+			err = s.batch(payload, look)
+		default:
+			err = s.one(payload, look)
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case found == nil:
+			continue
+		case found.Error != nil:
+			return nil, fmt.Errorf("load: %d %s", found.Error.Code, found.Error.Message)
 		}
 		_ = s.conn.SetDeadline(time.Time{})
-		return m.Result, nil
+		return found.Result, nil
 	}
 }
 
