@@ -224,7 +224,7 @@ func (s *Service) openGroup(tx *sqldb.Tx, a Actor, in GroupInput, shares []Creat
 	for _, share := range shares {
 		ask, err := s.ask(tx, a, share, payee, now)
 		if err != nil {
-			return GroupRequest{}, err
+			return GroupRequest{}, fmt.Errorf("%s: %w", share.Payer, err)
 		}
 		ask.Request = at.id
 		intent, err := s.place(tx, share, payee, ask, now)

@@ -55,7 +55,11 @@ type AskLimits struct {
 // day is the window of AskLimits.PerDay.
 const day = 24 * time.Hour
 
-func (l *AskLimits) fill() {
+// fill puts the defaults in and refuses limits that make no sense.
+func (l *AskLimits) fill() error {
+	if min(l.OpenPerPair, l.PerDay, l.Reporters) < 0 || min(l.AfterDecline, l.RemindEvery) < 0 {
+		return errors.New("payments: limits of requests must not be negative")
+	}
 	for _, d := range []struct {
 		limit *int
 		value int
@@ -66,6 +70,7 @@ func (l *AskLimits) fill() {
 	}
 	orDefault(&l.AfterDecline, day)
 	orDefault(&l.RemindEvery, day)
+	return nil
 }
 
 // withinLimits checks one more request of payee to payer; the caller holds the payee's lock.

@@ -353,6 +353,15 @@ func TestRequest_WhoMayRing(t *testing.T) {
 	}
 }
 
+func TestNew_RefusesLimitsBelowZero(t *testing.T) {
+	for _, limits := range []payments.AskLimits{{OpenPerPair: -1}, {PerDay: -1}, {Reporters: -1}, {AfterDecline: -1}, {RemindEvery: -1}} {
+		_, err := payments.New(payments.Config{Asking: limits}, payments.Deps{DB: &sqldb.DB{}, Digester: digest, Sensitive: func(string) bool { return false }})
+		if err == nil {
+			t.Errorf("%+v accepted", limits)
+		}
+	}
+}
+
 func TestLimitError_SaysWhatAndWhen(t *testing.T) {
 	err := fmt.Errorf("wrapped: %w", &payments.LimitError{Limit: "per_day", Retry: 1500 * time.Millisecond})
 	var l *payments.LimitError

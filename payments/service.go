@@ -184,7 +184,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	cfg.Asking.fill()
+	if err := cfg.Asking.fill(); err != nil {
+		return nil, err
+	}
 	if cfg.LinkURL == "" {
 		cfg.LinkURL = "/l/"
 	}

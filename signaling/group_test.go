@@ -1,6 +1,7 @@
 package signaling_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -8,6 +9,26 @@ import (
 	"parley/signaling"
 	"parley/wire"
 )
+
+func TestGroup_LeavesOutWhoMayNotBeRung(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.members["conv_5"] = []wire.UserID{"host", "guest1", "stranger"}
+		call := w.start("host/h", signaling.Start{Conversation: "conv_5"})
+		if call.Kind != signaling.Group || len(call.Participants) != 2 {
+			t.Fatalf("got %+v", call)
+		}
+		wantHeard(t, w.sent.take(), "guest1/g1", "call.offered")
+		w.members["conv_6"] = []wire.UserID{"host", "stranger"}
+		for name, in := range map[string]signaling.Start{
+			"alone with a stranger": {Conversation: "conv_6"}, "a stranger by name": {Conversation: "conv_5", To: []wire.UserID{"guest1", "stranger"}},
+		} {
+			in.ClientID = name
+			if _, err := w.calls.Start(t.Context(), on("host/h2"), in); !errors.Is(err, signaling.ErrNoRelation) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
 
 func TestGroup_FromRingingToTheLastOneLeaving(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
