@@ -92,7 +92,7 @@ func explainPageAfter(tx *sqldb.Tx, after string) (last string, n int64, err err
 
 // explainWhole looks for what no payment accounts for.
 func explainWhole(tx *sqldb.Tx) error {
-	for _, look := range []func(*sqldb.Tx) error{explainReferences, explainHeld, explainDisputed} {
+	for _, look := range []func(*sqldb.Tx) error{explainReferences, explainHeld, explainDisputed, explainOrders} {
 		if err := look(tx); err != nil {
 			return err
 		}

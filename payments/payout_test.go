@@ -24,6 +24,36 @@ func eachRail(t *testing.T, rail func(w *world) payments.Rail, f func(t *testing
 		w.Service = w.node(rail(w))
 		f(t, w)
 		w.check()
+		w.explained()
+	})
+}
+
+// explained holds payments and orders to their transfers.
+func (w *world) explained() {
+	w.t.Helper()
+	if err := w.db.View(w.t.Context(), payments.ExplainTx); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// TestExplain_FindsAnOrderThatIsGone: money on its way out without an order is named.
+func TestExplain_FindsAnOrderThatIsGone(t *testing.T) {
+	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, payments.Config{})
+		w.fund("buyer", 1_000)
+		p := w.payout(600, "iban")
+		w.explained()
+		err := w.db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("DELETE FROM payments_orders WHERE id = ?", p.ID)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var unexplained *payments.Unexplained
+		if err := w.db.View(t.Context(), payments.ExplainTx); !errors.As(err, &unexplained) || unexplained.What != "account user:buyer:payout EUR" {
+			t.Errorf("%v", err)
+		}
 	})
 }
 

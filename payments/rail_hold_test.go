@@ -139,6 +139,10 @@ func TestHoldByRail_PaymentGoneMeanwhile(t *testing.T) {
 		"edited": func(w *world, p payments.Payment) {
 			w.must(w.Edit(w.t.Context(), w.as("seller"), p.ID, payments.EditInput{Amount: 4_000}))
 		},
+		"edited in words only": func(w *world, p payments.Payment) {
+			memo := "another bike"
+			w.must(w.Edit(w.t.Context(), w.as("seller"), p.ID, payments.EditInput{Memo: &memo}))
+		},
 		"held from the balance": func(w *world, p payments.Payment) {
 			w.fund("buyer", 5_000)
 			w.must(w.Hold(w.t.Context(), w.as("buyer"), p.ID, 0))

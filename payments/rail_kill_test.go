@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,11 +129,12 @@ func moneyOf(t *testing.T, db file) string {
 func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payout string) {
 	t.Helper()
 	var child *exec.Cmd
-	dead := make(chan struct{})
-	kill := func() {
-		_ = child.Process.Kill() // it may be killed already
+	started, dead := make(chan struct{}), make(chan struct{})
+	kill := sync.OnceFunc(func() {
+		<-started
+		_ = child.Process.Kill() // it may have ended
 		close(dead)
-	}
+	})
 	rail := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var o payments.RailOrder
 		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
@@ -163,6 +165,7 @@ func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payou
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
+	close(started)
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		word, id, _ := strings.Cut(lines.Text(), " ")

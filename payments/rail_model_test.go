@@ -29,6 +29,7 @@ func TestRail_RandomOrdersAgainstAModel(t *testing.T) {
 				for range 70 {
 					m.step()
 				}
+				m.explained() // also in the middle
 				m.finish()
 				m.compare()
 			})
@@ -163,6 +164,7 @@ func (m *railModel) finish() {
 func (m *railModel) compare() {
 	m.t.Helper()
 	m.check()
+	m.explained()
 	funded, funds := m.bank.sum(payments.RailFund)
 	paid, payouts := m.bank.sum(payments.RailPayout)
 	captured, _ := m.bank.sum(payments.RailCapture)

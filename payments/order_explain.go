@@ -1,0 +1,30 @@
+package payments
+
+import (
+	"fmt"
+
+	"parley/internal/sqldb"
+)
+
+// explainOrders compares what is on its way out of users' balances with the
+// orders that are to take it out.
+func explainOrders(tx *sqldb.Tx) error {
+	rows, err := tx.Query("SELECT a.id, a.currency, a.posted, CAST(COALESCE(s.total, 0) AS BIGINT) FROM ledger_accounts a" +
+		" LEFT JOIN (SELECT user_id, currency, SUM(amount) AS total FROM payments_orders" +
+		" WHERE action IN ('payout', 'refund') AND state IN ('queued', 'sent', 'pending', 'unknown') GROUP BY 1, 2) s" +
+		" ON a.id = 'user:' || s.user_id || ':payout' AND s.currency = a.currency" +
+		" WHERE a.kind = 'user' AND a.id LIKE 'user:%:payout' AND a.posted <> COALESCE(s.total, 0) ORDER BY a.id, a.currency LIMIT 1")
+	if err != nil {
+		return fmt.Errorf("payments check: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // its error is in rows.Err
+	for rows.Next() {
+		var id, currency string
+		var posted, total int64
+		if err := rows.Scan(&id, &currency, &posted, &total); err != nil {
+			return fmt.Errorf("payments check: %w", err)
+		}
+		return &Unexplained{"account " + id + " " + currency, fmt.Sprintf("holds %d, orders to the rail say %d", posted, total)}
+	}
+	return rows.Err()
+}
