@@ -91,8 +91,11 @@ func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
 // attach has a poller read the session's socket or, where that cannot be, a
 // goroutine. early is what has been read already.
 func (h *Hub) attach(ctx context.Context, s *session, early []byte) {
-	if ps := h.pollers.Load(); ps != nil && ps.take(s, early) {
-		return
+	if ps := h.pollers.Load(); ps != nil {
+		var taken bool
+		if taken, early = ps.take(s, early); taken {
+			return
+		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()

@@ -27,10 +27,11 @@ const pollBuffer = 64 << 10
 // socket that says nothing costs no goroutine and no buffer. What arrives is
 // taken apart where it was read; requests run in goroutines of their own.
 type pollers struct {
-	start func() // the first plain socket calls it, once
-	list  []*poller
-	last  atomic.Uint32
-	gone  departures
+	start   func()                             // the first plain socket calls it, once
+	receive func(s *session, data []byte) bool // session.receive, in the context of requests
+	list    []*poller
+	last    atomic.Uint32
+	gone    departures
 }
 
 // newPollers makes what reads in ctx until stop is called, which must not be
@@ -38,7 +39,10 @@ type pollers struct {
 func newPollers(ctx context.Context, log *slog.Logger) (ps *pollers, stop func() error) {
 	var wg sync.WaitGroup
 	done := make(chan struct{})
-	ps = &pollers{gone: departures{wake: make(chan struct{}, 1)}}
+	ps = &pollers{
+		gone:    departures{wake: make(chan struct{}, 1)},
+		receive: func(s *session, data []byte) bool { return s.receive(ctx, data) },
+	}
 	ps.start = sync.OnceFunc(func() {
 		if err := ps.open(); err != nil {
 			log.Info("sockets are read by goroutines", "err", err)
@@ -72,22 +76,27 @@ func (ps *pollers) open() error {
 	return nil
 }
 
-// take has a poller read the session's socket; it reports false when it must be read otherwise.
-func (ps *pollers) take(s *session, early []byte) bool {
-	if s.link.raw == nil || len(early) > 0 {
-		return false
+// take has a poller read the session's socket, after early; it reports false
+// when the socket must be read otherwise, and what of early is left for that.
+func (ps *pollers) take(s *session, early []byte) (taken bool, left []byte) {
+	if s.link.raw == nil {
+		return false, early
 	}
 	if ps.start(); len(ps.list) == 0 {
-		return false
+		return false, early
 	}
 	p := ps.list[ps.last.Add(1)%uint32(len(ps.list))]
 	s.pollers, s.poller = ps, p
 	s.reader.Store(readByPoller)
+	if len(early) > 0 && !ps.receive(s, early) {
+		s.cut()
+		return true, nil
+	}
 	if p.add(s) == nil {
-		return true
+		return true, nil
 	}
 	// When it is not so any more, the connection was cut and the session is on its way out.
-	return !s.reader.CompareAndSwap(readByPoller, readByNobody)
+	return !s.reader.CompareAndSwap(readByPoller, readByNobody), nil
 }
 
 func (ps *pollers) close() error {
