@@ -61,12 +61,13 @@ func NewMemory(cfg Config, d Deps) *Memory {
 	m.tell = m.tellPeers
 	if d.Metrics != nil {
 		d.Metrics.MustRegister(m.fails, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_presence_people",
-			Help: "People with at least one connected device on this node."}, func() float64 { return float64(m.count()) }))
+			Help: "People with at least one connected device on this node."}, func() float64 { return float64(m.People()) }))
 	}
 	return m
 }
 
-func (m *Memory) count() int {
+// People is how many people have, or just had, a device connected here.
+func (m *Memory) People() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.people)

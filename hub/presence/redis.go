@@ -104,6 +104,9 @@ func (r *Redis) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// People is how many people have, or just had, a device connected to this node.
+func (r *Redis) People() int { return r.local.People() }
+
 // Touch implements Board. It does not wait for Redis.
 func (r *Redis) Touch(ctx context.Context, u wire.UserID, d wire.DeviceID, state wire.PresenceState) error {
 	return r.local.Touch(ctx, u, d, state)

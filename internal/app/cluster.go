@@ -3,9 +3,13 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
 
 	"parley/hub/broker"
 	"parley/hub/presence"
+	"parley/internal/config"
 	"parley/internal/redisdb"
 	"parley/wire"
 )
@@ -21,19 +25,44 @@ func (p *parts) buildCluster(n *Node) error {
 		p.broker = broker.NewMemory(broker.MemoryConfig{Metrics: p.registry})
 		return nil
 	}
+	if strings.ContainsAny(cfg.Prefix, "{}") {
+		return fmt.Errorf("redis.prefix %q: braces choose the hash slot of a Cluster and may not be in it", cfg.Prefix)
+	}
 	var err error
-	p.redis, err = redisdb.Open(redisdb.Config{URLs: cfg.URL, Master: cfg.Sentinel, Cluster: cfg.Cluster, Password: cfg.Password})
-	if err != nil {
+	if p.redis, err = openRedis(cfg); err != nil {
 		return err
 	}
 	p.broker = broker.NewRedis(broker.RedisConfig{Client: p.redis, Prefix: cfg.Prefix, Metrics: p.registry, Log: n.log})
 	return nil
 }
 
+func openRedis(cfg config.Redis) (redisdb.Client, error) {
+	return redisdb.Open(redisdb.Config{URLs: cfg.URL, Master: cfg.Sentinel, Cluster: cfg.Cluster, Password: cfg.Password})
+}
+
+// checkRedis looks whether Redis answers, and in time, where one is configured.
+func checkRedis(ctx context.Context, cfg config.Config) []finding {
+	if len(cfg.Redis.URL) == 0 {
+		return nil
+	}
+	client, err := openRedis(cfg.Redis)
+	if err != nil {
+		return []finding{{"redis", err.Error(), "correct redis.url, redis.sentinel and redis.cluster", true}}
+	}
+	defer func() { _ = client.Close() }() // nothing was written
+	asked := time.Now()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return []finding{{"redis", fmt.Sprintf("does not answer: %v", err), "start it, or correct redis.url and redis.password", true}}
+	}
+	return []finding{{"redis", fmt.Sprintf("answers in %v", time.Since(asked).Round(10*time.Microsecond)), "", false}}
+}
+
 // board is a presence.Board with its long-lived part.
 type board interface {
 	presence.Board
 	Run(ctx context.Context) error
+	// People is how many people have a device connected to this node.
+	People() int
 }
 
 func (p *parts) newBoard(deps presence.Deps) board {

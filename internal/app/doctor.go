@@ -27,7 +27,7 @@ type finding struct {
 func Doctor(ctx context.Context, cfg config.Config, w io.Writer) bool {
 	well := true
 	for _, look := range []func(context.Context, config.Config) []finding{
-		checkPorts, checkTURN, checkTLS, checkClock, checkDatabase, checkAuth,
+		checkPorts, checkTURN, checkTLS, checkClock, checkDatabase, checkRedis, checkAuth,
 	} {
 		for _, f := range look(ctx, cfg) {
 			mark := "ok  "

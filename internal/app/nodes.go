@@ -25,7 +25,7 @@ func (p *parts) newRegistry(n *Node) cluster.Registry {
 func (p *parts) self() cluster.Node {
 	node := cluster.Node{
 		ID: p.nodeID, Address: p.node.baseURL, Roles: []string{"hub"}, Version: Version, Started: p.started,
-		Load: cluster.Load{Sockets: p.hub.Sockets(), CPU: p.meter.Load(processTime(), time.Now()), Draining: p.draining.Load()},
+		Load: cluster.Load{Sockets: p.hub.Sockets(), People: p.board.People(), CPU: p.meter.Load(processTime(), time.Now()), Draining: p.draining.Load()},
 	}
 	if p.turn != nil {
 		node.Roles = append(node.Roles, "turn")

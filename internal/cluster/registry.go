@@ -31,6 +31,7 @@ type Node struct {
 // Load is what a node carries now.
 type Load struct {
 	Sockets  int     `json:"sockets"`
+	People   int     `json:"people" doc:"with a device connected to it"`
 	Rooms    int     `json:"rooms" doc:"calls on its SFU"`
 	Relays   int     `json:"relays" doc:"allocations on its relay"`
 	CPU      float64 `json:"cpu" doc:"processor seconds per second since the last beat"`
