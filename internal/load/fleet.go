@@ -24,7 +24,7 @@ const perWorker = 10_000
 
 // order is what a worker is told, one JSON line each.
 type order struct {
-	Do        string `json:"do"` // open, storm, report
+	Do        string `json:"do"` // open, cut, connect, storm, report
 	SocketURL string `json:"socket_url,omitempty"`
 	First     int    `json:"first,omitempty"`
 	Count     int    `json:"count,omitempty"`
@@ -105,6 +105,8 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 	case "cut":
 		w.cut()
 		return w.account(), nil
+	case "connect":
+		return w.connect(ctx, o.AtOnce, 0), nil
 	case "storm":
 		return w.connect(ctx, len(w.sockets), time.Duration(o.SpreadMS)*time.Millisecond), nil
 	}

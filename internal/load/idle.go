@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// connectAtOnce is how many sockets of a worker connect at the same time when there is no hurry.
+const connectAtOnce = 32
+
 // IdleConfig of an Idle run.
 type IdleConfig struct {
 	// Conns is the number of sockets. 0 means 1000.
@@ -17,7 +20,8 @@ type IdleConfig struct {
 
 // Idle opens authenticated sockets of one user each, holds them, and measures
 // what a connect costs the node and how much memory a socket keeps: the growth
-// of the process, after a collection before and after.
+// of the process, after a collection before and after. The connect that is
+// measured is a returning user's: everybody has been here once before.
 func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 	if cfg.Conns <= 0 {
 		cfg.Conns = 1000
@@ -35,8 +39,18 @@ func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 		return result, err
 	}
 	before, _ := RSS(t.PID) // without it the figure is left out
+	first, err := f.tell(order{Do: "open", SocketURL: t.SocketURL, AtOnce: connectAtOnce})
+	if err != nil {
+		return result, err
+	}
+	if _, err := f.tell(order{Do: "cut"}); err != nil {
+		return result, err
+	}
+	if err := pause(ctx, 1); err != nil { // for the node to notice
+		return result, err
+	}
 	m := newMeter(t.PID)
-	a, err := f.tell(order{Do: "open", SocketURL: t.SocketURL, AtOnce: 32})
+	a, err := f.tell(order{Do: "connect", AtOnce: connectAtOnce})
 	if err != nil {
 		return result, err
 	}
@@ -56,7 +70,7 @@ func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 	}
 	held, err := f.tell(order{Do: "report"})
 	result.Lost = held.Dropped
-	result.Errors = a.Errors + held.Errors
+	result.Errors = first.Errors + a.Errors + held.Errors
 	result.ServerCPUUsPerUnit = 0
 	return result, err
 }
