@@ -212,8 +212,8 @@ func openToApp(account string) (user string, err error) {
 	if isAppAccount(account) {
 		return "", nil
 	}
-	user, ok := strings.CutPrefix(account, userPrefix)
-	if user, ok = strings.CutSuffix(user, ":available"); ok && user != "" && account == availableAccount(user) && !strings.Contains(user, ":") {
+	user = strings.TrimSuffix(strings.TrimPrefix(account, userPrefix), ":available")
+	if user != "" && account == availableAccount(user) && !strings.Contains(user, ":") {
 		return user, nil
 	}
 	return "", fmt.Errorf("%w: account %.160s; yours begin with %q, and user:<id>:available may be used", ErrReserved, account, appPrefix)

@@ -222,7 +222,7 @@ func explainReferences(tx *sqldb.Tx) error {
 		return fmt.Errorf("payments check: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	for rows.Next() {
+	if rows.Next() {
 		var id, reference string
 		if err := rows.Scan(&id, &reference); err != nil {
 			return fmt.Errorf("payments check: %w", err)
@@ -254,7 +254,7 @@ func explainAccounts(tx *sqldb.Tx, account, column, suffix string) error {
 		return fmt.Errorf("payments check: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	for rows.Next() {
+	if rows.Next() {
 		var id, currency string
 		var posted, total int64
 		if err := rows.Scan(&id, &currency, &posted, &total); err != nil {

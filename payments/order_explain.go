@@ -18,7 +18,7 @@ func explainOrders(tx *sqldb.Tx) error {
 		return fmt.Errorf("payments check: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	for rows.Next() {
+	if rows.Next() {
 		var id, currency string
 		var posted, total int64
 		if err := rows.Scan(&id, &currency, &posted, &total); err != nil {
