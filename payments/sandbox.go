@@ -110,11 +110,13 @@ func (s Sandbox) Find(ctx context.Context, o RailOrder, _ string) (RailOutcome, 
 	return out, nil
 }
 
+// age is how old the order is; never below 0, also where its maker's clock is ahead.
 func (s Sandbox) age(o RailOrder) time.Duration {
-	if s.Clock == nil {
-		return time.Since(o.At)
+	now := time.Now()
+	if s.Clock != nil {
+		now = s.Clock.Now()
 	}
-	return s.Clock.Now().Sub(o.At)
+	return max(0, now.Sub(o.At))
 }
 
 // scriptOf is the outcome that an order has chosen. What follows an

@@ -45,6 +45,13 @@ func TestSandbox_AmountsChooseOnlyAboveTheBase(t *testing.T) {
 	}
 }
 
+func TestSandbox_ClockOfTheOrderMayBeAhead(t *testing.T) {
+	o := RailOrder{Action: RailFund, Reference: "x", Amount: 5, At: time.Now().Add(time.Hour)}
+	if out, err := (Sandbox{}).Order(t.Context(), o); err != nil || out.Status != RailDone {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
 // TestSandbox_FindNeverTakesBackWhatItSaid: over time an outcome goes from
 // unknown or pending to an end, and only "returned" changes that.
 func TestSandbox_FindNeverTakesBackWhatItSaid(t *testing.T) {
