@@ -21,7 +21,7 @@ func TestRequest_WhoMayDoWhat(t *testing.T) {
 		request := func() string {
 			t.Helper()
 			p, err := w.ask("lea", "ann")
-			w.wait(time.Millisecond)
+			w.wait(time.Second)
 			return w.must(p, err).ID
 		}
 		link := func() string { return w.link(payments.LinkInput{Amount: 5, Uses: uses(0)}).ID }
@@ -77,6 +77,7 @@ func TestRequest_WhoMayDoWhat(t *testing.T) {
 				if !named {
 					want = line.rest
 				}
+				w.wait(time.Second) // nothing here is about limits
 				if err := line.do(w.as(who), line.make()); !errors.Is(err, want) {
 					t.Errorf("%s: %s: got %v, want %v", line.what, who, err, want)
 				}
