@@ -32,6 +32,19 @@ func testCommitter(db *sqldb.DB) *Committer {
 	return NewCommitter(db, book, func() time.Time { return time.UnixMilli(1) }, CommitterConfig{})
 }
 
+// together commits the batch as one transaction: a batch that the database
+// refuses, which commit would take apart, fails the test.
+func together(t *testing.T, c *Committer, batch []*order) {
+	t.Helper()
+	answers, err := c.try(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range answers {
+		batch[i].answer(a.recorded, a.err)
+	}
+}
+
 // TestCommit_RefusalsInTheMiddleOfABatch commits one batch in which groups
 // build on each other, and some may not happen: the others do not notice.
 func TestCommit_RefusalsInTheMiddleOfABatch(t *testing.T) {
@@ -47,7 +60,7 @@ func TestCommit_RefusalsInTheMiddleOfABatch(t *testing.T) {
 			[]Transfer{pay("2", "b", "a", 1), pay("7", "b", "c", 2)}, // ids of a refused group are free
 			[]Transfer{pay("8", "b", "c", 1), pay("8", "b", "c", 1)},
 		)
-		c.commit(t.Context(), batch)
+		together(t, c, batch)
 		for i, want := range []error{nil, ErrInsufficient, ErrInsufficient, ErrAccountUnknown, nil, nil, nil, ErrDuplicate} {
 			if !errors.Is(batch[i].err, want) {
 				t.Errorf("group %d: got %v, want %v", i, batch[i].err, want)
@@ -86,7 +99,7 @@ func TestCommit_HoldsWithinOneBatch(t *testing.T) {
 		for i, k := range []Kind{Pending, Pending, Pending, Post, Void, Void, Post} {
 			batch[i].group[0].Kind = k
 		}
-		c.commit(t.Context(), batch)
+		together(t, c, batch)
 		for i, want := range []error{nil, nil, nil, nil, nil, ErrResolved, ErrPendingUnknown} {
 			if !errors.Is(batch[i].err, want) {
 				t.Errorf("group %d: got %v, want %v", i, batch[i].err, want)
@@ -97,7 +110,7 @@ func TestCommit_HoldsWithinOneBatch(t *testing.T) {
 		}
 		late := batchOf(resolve("v3", "h3"), resolve("v4", "h3"))
 		late[0].group[0].Kind, late[1].group[0].Kind = Void, Void
-		c.commit(t.Context(), late)
+		together(t, c, late)
 		if late[0].err != nil || !errors.Is(late[1].err, ErrResolved) {
 			t.Errorf("%v, %v", late[0].err, late[1].err)
 		}

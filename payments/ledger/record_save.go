@@ -88,27 +88,17 @@ func (w *writer) saveAccounts(b *sqldb.Batch) {
 
 // saveHolds keeps the list of open holds in step with the rows.
 func (w *writer) saveHolds(b *sqldb.Batch) {
-	opened := map[string]*stored{}
-	var ids, closed []string // opened in order; those that were open before
+	var opened, closed []string
+	var seq, expires []int64
 	for _, r := range w.rows {
 		switch r.kind {
 		case Pending:
-			opened[r.id] = r
-			ids = append(ids, r.id)
+			opened, seq, expires = append(opened, r.id), append(seq, r.seq), append(expires, r.expiresAt)
 		case Post, Void:
-			if _, here := opened[r.resolves]; here {
-				delete(opened, r.resolves)
-			} else {
-				closed = append(closed, r.resolves)
-			}
+			closed = append(closed, r.resolves)
 		}
 	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { return opened[id] == nil })
-	seq, expires := make([]int64, len(ids)), make([]int64, len(ids))
-	for i, id := range ids {
-		seq[i], expires[i] = opened[id].seq, opened[id].expiresAt
-	}
-	b.ExecSet(insertHolds, ids, seq, expires)
+	b.ExecSet(insertHolds, opened, seq, expires)
 	b.ExecSet(deleteHolds, closed)
 }
 
