@@ -90,21 +90,47 @@ func NewDirectory(db *sqldb.DB, clk clock.Clock, cfg DirectoryConfig) *Directory
 	return &Directory{db: db, clock: clk, cfg: cfg, cache: map[wire.UserID]cachedUser{}}
 }
 
+// seenFor is how long a row that was there is taken to be there still when a
+// token is shown again, so that everybody's return at once asks no database.
+const seenFor = 10 * time.Minute
+
 // Seen makes sure that there is a row for a user who has just shown a token,
 // and takes over the name that the token claims, if any. It is cheap for users
 // seen lately: call it on every request.
 func (d *Directory) Seen(ctx context.Context, id wire.UserID, name string) error {
 	name = cleanName(name)
-	known, err := d.Get(ctx, id)
+	known, err := d.lately(ctx, id)
 	if err == nil && (name == "" || name == known.Name) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, ErrUserUnknown) {
 		return err
 	}
-	err = d.db.Update(ctx, func(tx *sqldb.Tx) error { return d.upsert(tx, id, name) })
-	d.forget(id)
-	return err
+	err = d.db.Update(ctx, func(tx *sqldb.Tx) error {
+		if err := d.upsert(tx, id, name); err != nil {
+			return err
+		}
+		known, err = d.GetTx(tx, id)
+		return err
+	})
+	if err != nil {
+		d.forget(id)
+		return err
+	}
+	d.remember(known)
+	return nil
+}
+
+// lately is Get, content with what was true a while ago.
+func (d *Directory) lately(ctx context.Context, id wire.UserID) (User, error) {
+	now := d.clock.Now()
+	d.mu.Lock()
+	c, ok := d.cache[id]
+	d.mu.Unlock()
+	if ok && now.Before(c.until.Add(seenFor-d.cfg.NamesFor)) {
+		return c.user, nil
+	}
+	return d.Get(ctx, id)
 }
 
 func (d *Directory) upsert(tx *sqldb.Tx, id wire.UserID, name string) error {
