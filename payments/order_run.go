@@ -87,7 +87,8 @@ func (s *Service) takeDue(ctx context.Context, limit int) (taken []order, err er
 	return taken, err
 }
 
-// take leases one order if it is due and nobody else has it, and returns it as it was before.
+// take leases one order if it is due, of the rail there is, and nobody else has
+// it, and returns it as it was before.
 func (s *Service) take(ctx context.Context, id string) (o order, ok bool, err error) {
 	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		ok = false
@@ -98,7 +99,7 @@ func (s *Service) take(ctx context.Context, id string) (o order, ok bool, err er
 			return err
 		}
 		now := s.now()
-		if o.Due.IsZero() || o.Due.After(now) {
+		if o.Due.IsZero() || o.Due.After(now) || o.Rail != s.d.Rail.Name() {
 			return nil
 		}
 		next := o

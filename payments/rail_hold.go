@@ -154,7 +154,8 @@ func noHold(err error) bool {
 }
 
 // mirror lets the rail do what becomes of a hold that it authorised, in the
-// transaction in which it becomes so.
+// transaction in which it becomes so; also where that rail is not configured
+// any more, because its promise is not the payer's money. The orders then wait for it.
 func (s *Service) mirror(tx *sqldb.Tx, in Intent, rev int64, effects []Effect, now time.Time) error {
 	var released, returned int64
 	over := false
@@ -168,7 +169,7 @@ func (s *Service) mirror(tx *sqldb.Tx, in Intent, rev int64, effects []Effect, n
 			returned += e.Amount
 		}
 	}
-	if s.d.Rail == nil || released == 0 && returned == 0 && !over {
+	if released == 0 && returned == 0 && !over {
 		return nil
 	}
 	auth, found, err := authorisationOf(tx, in.ID)

@@ -195,6 +195,32 @@ func TestHoldByRail_RefusedCaptureIsSeenAndFilled(t *testing.T) {
 	})
 }
 
+// TestHoldByRail_EndsWhereTheRailIsNotAnyMore: a promise never becomes the
+// payer's money, and orders to one rail are not taken to another.
+func TestHoldByRail_EndsWhereTheRailIsNotAnyMore(t *testing.T) {
+	eachRail(t, sandbox, func(t *testing.T, w *world) {
+		p, err := w.byRail(5_000, "sandbox:done")
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare := newWorld(t, w.db, payments.Config{}, func(d *payments.Deps) { d.Rail, d.Clock = nil, w.clock })
+		if _, err := bare.Void(t.Context(), w.as("buyer"), p.ID); err != nil {
+			t.Fatal(err)
+		}
+		if w.available("buyer") != 0 || w.posted("rail:sandbox") != 0 {
+			t.Errorf("buyer %d, rail %d", w.available("buyer"), w.posted("rail:sandbox"))
+		}
+		other := newBank(nil)
+		if n, err := w.node(other).SweepOrders(t.Context()); err != nil || n != 0 || len(other.orders) != 0 {
+			t.Errorf("another rail was asked: %d orders, %v", n, err)
+		}
+		w.ordersAfter(time.Second)
+		if n := w.count("SELECT COUNT(*) FROM payments_orders WHERE action = 'void' AND state = 'done'"); n != 1 {
+			t.Errorf("%d voids", n)
+		}
+	})
+}
+
 // forget makes the bank lose its authorisations.
 func (b *bank) forget() {
 	b.mu.Lock()

@@ -8,7 +8,9 @@
 // the way of the rule that only the orders' own sweep decides to ask again.
 //
 // It owns the words of Stripe and knows nothing of the ledger. It never sees a
-// card number: accounts are Stripe's ids (pm_…, ba_…, acct_…).
+// card number: accounts are Stripe's ids. Money comes in from a payment method
+// (pm_…); it goes out to a connected account (acct_…) as a transfer, or to an
+// external account of the platform itself (ba_…, card_…) as a payout.
 package stripe
 
 import (
