@@ -17,10 +17,12 @@
 //
 // # How a socket is kept lean
 //
-// net/http's buffers and the request are let go after the handshake; one
-// goroutine with small buffers reads, and nobody waits to write: whoever has
-// something to send writes it without blocking, and only what the socket
-// refuses is queued, bounded by bytes and age, with a goroutine while it lasts.
-// An event is encoded once and its bytes are shared by all sockets. Timers are
-// one wheel for all sessions.
+// net/http's buffers and the request are let go after the handshake. A few
+// pollers read all plain sockets, so that one that says nothing has neither a
+// goroutine nor a buffer; TLS connections, which cannot be polled, have both.
+// Nobody waits to write: whoever has something to send writes it without
+// blocking, what has gathered meanwhile in the same frame, and only what the
+// socket refuses is queued, bounded by bytes and age, with a goroutine while it
+// lasts. An event is encoded once and its bytes are shared by all sockets.
+// Timers are one wheel for all sessions.
 package hub
