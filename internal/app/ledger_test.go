@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -315,6 +316,10 @@ func TestLedger_ImportedExportedAndStated(t *testing.T) {
 		}
 	}
 	checkLedger(t, dir)
+	var bar strings.Builder
+	if err := (app.Ledger{Config: cfg, Out: io.Discard, Bar: &bar}).Check(t.Context()); err != nil || !strings.HasSuffix(bar.String(), "\r\x1b[K") {
+		t.Errorf("drew %q, %v", bar.String(), err)
+	}
 	out.Reset()
 	if err := l.Export(t.Context(), "csv", app.LedgerPart{Account: "app:reserve"}); err != nil || strings.Count(out.String(), "\n") != 3 {
 		t.Errorf("%s, %v", out.String(), err)
