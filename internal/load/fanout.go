@@ -1,11 +1,11 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +51,7 @@ func Fanout(ctx context.Context, t Target, cfg FanoutConfig) (Result, error) {
 	if cfg.Seconds <= 0 {
 		cfg.Seconds = 5
 	}
-	f := &fanout{cfg: cfg, on: newGroupChannel(cfg.Subs), rounds: map[int64]*round{}}
+	f := &fanout{cfg: cfg, on: newGroupChannel(cfg.Subs)}
 	defer f.close()
 	result := Result{Bench: "fanout"}
 	if err := f.connect(ctx, t); err != nil {
@@ -74,15 +74,16 @@ type fanout struct {
 	counts      tally
 	numbers     atomic.Int64
 
-	mu     sync.RWMutex // guards rounds
-	rounds map[int64]*round
+	// rounds are the messages under way, by their number; far more than can be.
+	rounds [4096]atomic.Pointer[round]
 }
 
 // round is one message on its way to all subscribers.
 type round struct {
-	begun time.Time
-	left  atomic.Int64
-	done  chan struct{}
+	number int64
+	begun  time.Time
+	left   atomic.Int64
+	done   chan struct{}
 }
 
 // connect opens the sockets and joins them.
@@ -117,7 +118,7 @@ func (f *fanout) connect(ctx context.Context, t Target) error {
 		return err
 	}
 	for _, s := range f.subscribers {
-		last := make(map[string]int64, f.cfg.Inflight) // by publisher
+		last := make([]int64, f.cfg.Inflight) // by publisher
 		f.readers.Go(func() { _ = s.serve(func(_ *socket, m []byte) { f.take(last, m) }) })
 	}
 	for _, s := range f.publishers {
@@ -126,17 +127,36 @@ func (f *fanout) connect(ctx context.Context, t Target) error {
 	return nil
 }
 
-// take notes a message at one subscriber. The text is "number publisher …".
-func (f *fanout) take(last map[string]int64, message []byte) {
-	words := strings.Fields(string(field(message, "text")))
-	if len(words) < 2 {
+// textMember begins a text, which is "number publisher …".
+var textMember = []byte(`"text":"`)
+
+// words reads the two numbers at the beginning of the text in message.
+func words(message []byte) (number int64, publisher int, ok bool) {
+	i := bytes.Index(message, textMember)
+	if i < 0 {
+		return 0, 0, false
+	}
+	number, rest := digits(message[i+len(textMember):])
+	from, rest := digits(rest)
+	return number, int(from), len(rest) > 0
+}
+
+// digits reads a number and the character after it.
+func digits(b []byte) (n int64, rest []byte) {
+	for len(b) > 0 && b[0] >= '0' && b[0] <= '9' {
+		n = 10*n + int64(b[0]-'0')
+		b = b[1:]
+	}
+	return n, b[min(1, len(b)):]
+}
+
+// take notes a message at one subscriber; last is the newest of each publisher there.
+func (f *fanout) take(last []int64, message []byte) {
+	n, publisher, ok := words(message)
+	if !ok || publisher >= len(last) {
 		return
 	}
-	n, err := strconv.ParseInt(words[0], 10, 64)
-	if err != nil {
-		return
-	}
-	switch from := last[words[1]]; {
+	switch from := last[publisher]; {
 	case n == from:
 		f.counts.doubled.Add(1)
 		return
@@ -144,11 +164,9 @@ func (f *fanout) take(last map[string]int64, message []byte) {
 		f.counts.reordered.Add(1)
 		return
 	}
-	last[words[1]] = n
-	f.mu.RLock()
-	r := f.rounds[n]
-	f.mu.RUnlock()
-	if r == nil {
+	last[publisher] = n
+	r := f.rounds[n%int64(len(f.rounds))].Load()
+	if r == nil || r.number != n {
 		return // given up
 	}
 	f.counts.arrived.Add(1)
@@ -179,17 +197,12 @@ func (f *fanout) run(ctx context.Context) {
 
 func (f *fanout) publish(s *socket, publisher int) bool {
 	n := f.numbers.Add(1)
-	r := &round{begun: time.Now(), done: make(chan struct{})}
+	r := &round{number: n, begun: time.Now(), done: make(chan struct{})}
 	r.left.Store(int64(len(f.subscribers)))
-	f.mu.Lock()
-	f.rounds[n] = r
-	f.mu.Unlock()
-	defer func() {
-		f.mu.Lock()
-		delete(f.rounds, n)
-		f.mu.Unlock()
-	}()
-	text := fmt.Sprintf("%d p%d ", n, publisher)
+	place := &f.rounds[n%int64(len(f.rounds))]
+	place.Store(r)
+	defer place.Store(nil)
+	text := fmt.Sprintf("%d %d ", n, publisher)
 	text += strings.Repeat("x", max(0, f.cfg.Size-len(text)))
 	if err := f.on.publish(s, text); err != nil {
 		f.counts.errors.Add(1)

@@ -58,6 +58,9 @@ func sourceAddr(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(k / 250), byte(k%250 + 1)})
 }
 
+// readBuffer is a socket's; larger ones cost more memory than they save reads.
+const readBuffer = 4 << 10
+
 // errRefused says that the node answered the handshake with something else than a socket.
 type errRefused struct {
 	status int
@@ -83,7 +86,7 @@ func dialSocket(ctx context.Context, socketURL string, index int, user wire.User
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{index: index, user: user, conn: conn, in: bufio.NewReaderSize(conn, 1024)}
+	s := &socket{index: index, user: user, conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
 	if err := s.handshake(ctx, u); err != nil {
 		_ = conn.Close()
 		return nil, err
