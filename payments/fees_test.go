@@ -180,3 +180,24 @@ func TestFee_RefusesAnAmountThatIsTooLargeWithIt(t *testing.T) {
 		wantErr(t, err, payments.ErrAmount)
 	})
 }
+
+// TestFee_GivenBackIsNeverTakenBack captures more after a refund, so that the
+// fee's share of what was refunded before becomes smaller.
+func TestFee_GivenBackIsNeverTakenBack(t *testing.T) {
+	feeWorld(t, payments.FeeRule{Fixed: 25}, func(t *testing.T, w *world) {
+		p := w.held(100, payments.ConfirmNone)
+		w.must(w.CapturePart(t.Context(), w.as("server"), p.ID, 10)) // costs all of its 10
+		p = w.must(w.Refund(t.Context(), w.as("server"), p.ID, 5))
+		if p.Fee != 10 || p.FeeRefunded != 5 {
+			t.Errorf("%+v", p)
+		}
+		w.must(w.Capture(t.Context(), w.as("server"), p.ID, 0)) // 25 of 100: the share of 6 is 1
+		p = w.must(w.Refund(t.Context(), w.as("seller"), p.ID, 1))
+		if p.Fee != 25 || p.FeeRefunded != 5 || p.Refunded != 6 {
+			t.Errorf("%+v", p)
+		}
+		if p = w.must(w.Refund(t.Context(), w.as("seller"), p.ID, 0)); p.FeeRefunded != 25 || w.available("buyer") != 50_000 || w.posted("fees") != 0 {
+			t.Errorf("%+v, buyer has %d", p, w.available("buyer"))
+		}
+	})
+}
