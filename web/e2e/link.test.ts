@@ -78,4 +78,32 @@ describe("a payment link", () => {
     await page.goto(closed.url);
     await sheet.getByText("This link was withdrawn. Ask for another one.").waitFor();
   });
+
+  it("of a request to several people, everybody finds their share in the conversation", async () => {
+    const token = hub.user("buyer").token;
+    const { items } = await hub.rest<{ items: { id: string; title: string }[] }>(
+      "GET",
+      "/v1/conversations",
+      undefined,
+      token,
+    );
+    const conversation = items.find((c) => c.title === "Dinner club")?.id;
+    const payers = ["mira", "jonas", "lea"].map((user) => ({ user }));
+    const body = { payers, split: "equal", amount: 10_000, currency: "EUR", memo: "Dinner", conversation };
+    await hub.rest("POST", "/v1/requests", body, token);
+    const mira = await Person.arrive(browser, hub, "mira", phone);
+    await mira.openThread("Dinner club");
+    await mira.page
+      .getByRole("log")
+      .getByText("A. Buyer asks 3 people for €100.00 in all: “Dinner”")
+      .waitFor();
+    await mira.screenshot("request-several");
+    await mira.button("Your share").click();
+    await mira.page
+      .getByRole("dialog", { name: "Payment", exact: true })
+      .getByText("€33.33")
+      .first()
+      .waitFor();
+    expectQuietConsoles(mira);
+  });
 });

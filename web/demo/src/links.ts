@@ -46,3 +46,21 @@ export async function payLink(parley: Parley, link: string, amount?: number): Pr
   const params = { link, ...(amount === undefined ? {} : { amount }), idempotency_key: key };
   return (await ask(parley)("links.pay", params)) as Payment;
 }
+
+/** A request to several people, as its conversation sees it. */
+export interface GroupRequest {
+  id: string;
+  state: "open" | "complete" | "cancelled";
+  payee: string;
+  payee_name: string;
+  amount?: number;
+  currency: string;
+  memo?: string;
+  payers: { user: string }[];
+}
+
+/** The payment that this person is asked for. */
+export async function myShare(parley: Parley, request: string): Promise<Payment | undefined> {
+  const { items } = (await ask(parley)("requests.get", { request })) as { items: Payment[] };
+  return items.find((p) => p.payer === parley.user);
+}

@@ -1,7 +1,9 @@
 import type { CallRecord, Conversation, Message, PaymentUpdate, WireEvent } from "@parley/client";
 import { callSummary, clock, day } from "../format.ts";
+import type { GroupRequest } from "../links.ts";
 import type { Sending, Store, Thread } from "../store.ts";
 import { useStore } from "./context.ts";
+import { GroupRequestCard } from "./group_request.tsx";
 import { Icon } from "./icons.tsx";
 import { PaymentCard } from "./payment_card.tsx";
 import { paymentLine } from "./payment_words.ts";
@@ -110,6 +112,8 @@ function Entry({ store, thread, entry, view, follows }: EntryProps) {
         />
       );
     }
+    case "request.updated":
+      return <GroupRequestCard request={(entry.data as { request: GroupRequest }).request} store={store} />;
     case "call.started":
       return <CallCard store={store} call={(entry.data as { call: CallRecord }).call} running />;
     case "call.ended":

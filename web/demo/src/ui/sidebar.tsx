@@ -1,8 +1,10 @@
 import type { Message, PaymentUpdate, WireEvent } from "@parley/client";
 import { callSummary, money, shortTime } from "../format.ts";
+import type { GroupRequest } from "../links.ts";
 import type { Store, Thread } from "../store.ts";
 import { Avatar, presenceText } from "./avatar.tsx";
 import { useStore } from "./context.ts";
+import { groupRequestLine } from "./group_request.tsx";
 import { Icon } from "./icons.tsx";
 import { paymentLine } from "./payment_words.ts";
 
@@ -112,6 +114,8 @@ function preview(store: Store, last: WireEvent | undefined): string {
       return "Calling…";
     case "call.ended":
       return callSummary((last.data as { call: never }).call, store.parley.user, (u) => store.name(u));
+    case "request.updated":
+      return groupRequestLine((last.data as { request: GroupRequest }).request, store);
     case "note":
       return (last.data as { text: string }).text;
     default:
