@@ -86,12 +86,16 @@ func dialSocket(ctx context.Context, socketURL string, index int, user wire.User
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{index: index, user: user, conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
+	s := newSocket(conn, index, user)
 	if err := s.handshake(ctx, u); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+func newSocket(conn net.Conn, index int, user wire.UserID) *socket {
+	return &socket{index: index, user: user, conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
 }
 
 // bindLate lets the kernel choose the port when it knows the destination, so
