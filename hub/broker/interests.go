@@ -38,7 +38,6 @@ type interest struct {
 	queued  bool // on the list of changes
 	on      bool // Redis was asked to subscribe, on this connection
 	live    bool // and has confirmed
-	asks    int  // how often it was asked, over all connections
 	waiters []chan struct{}
 }
 
@@ -46,7 +45,6 @@ type interest struct {
 type question struct {
 	interest *interest
 	channel  string
-	ask      int
 	off      bool
 	last     bool // of what was subscribed to when the connection began
 }
@@ -163,9 +161,8 @@ func (s *interests) changes(most int) (on, off []string, more bool) {
 		switch want := i.count > 0; {
 		case want && !i.on:
 			i.on = true
-			i.asks++
 			on = append(on, i.channel)
-			s.asked = append(s.asked, question{interest: i, channel: i.channel, ask: i.asks})
+			s.asked = append(s.asked, question{interest: i, channel: i.channel})
 		case !want:
 			delete(s.topics, i.topic)
 			if i.on {
@@ -192,9 +189,9 @@ func (s *interests) confirm(channel string, off bool) error {
 	if s.asked = s.asked[1:]; len(s.asked) == 0 {
 		s.asked = nil
 	}
-	if i := q.interest; !off && i.asks == q.ask {
-		i.live = true
-		i.release()
+	if !off {
+		q.interest.live = true
+		q.interest.release()
 	}
 	if q.last {
 		s.phase = phaseUp

@@ -223,40 +223,80 @@ func TestRedis_PublisherOwnsUpToItsGaps(t *testing.T) {
 	}
 }
 
-// A server that keeps its connections but answers nothing is noticed by the
-// missing probe.
-func TestRedis_NoticesASilentSubscription(t *testing.T) {
-	server := redistest.Start(t)
-	reg := prometheus.NewRegistry()
-	cfg := quick
-	cfg.Metrics, cfg.ProbeTimeout = reg, 300*time.Millisecond
-	a := listen(t, onRedis(t, server.Config(), 1, cfg)[0])
-	a.subscribe("t")
-	server.Freeze()
-	breaks := func() float64 {
-		families, err := reg.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range families {
-			if f.GetName() == "parley_broker_redis_breaks_total" {
-				return f.GetMetric()[0].GetCounter().GetValue()
-			}
-		}
-		return 0
+// split subscribes at one server and publishes at another, as happens to
+// a node that a failover left behind, until it is healed.
+type split struct {
+	redis.UniversalClient
+	stale  redis.UniversalClient
+	healed atomic.Bool
+}
+
+func (s *split) Subscribe(ctx context.Context, channels ...string) *redis.PubSub {
+	if s.healed.Load() {
+		return s.UniversalClient.Subscribe(ctx, channels...)
 	}
+	return s.stale.Subscribe(ctx, channels...)
+}
+
+// A subscription that is open, and even carries something, but not what is
+// published, is noticed by the missing probe.
+func TestRedis_NoticesADeadSubscription(t *testing.T) {
+	stale := client(t, redistest.Start(t).Config())
+	at := &split{UniversalClient: client(t, redistest.Start(t).Config()), stale: stale}
+	reg := prometheus.NewRegistry()
+	a := listen(t, broker.NewRedis(broker.RedisConfig{Client: at, Prefix: "t:", ProbeEvery: 20 * time.Millisecond, ProbeTimeout: 200 * time.Millisecond, Metrics: reg}))
+	a.subscribe("t")
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(20 * time.Second)
-	for breaks() == 0 {
+	for value(t, reg, "parley_broker_redis_breaks_total") == 0 {
+		for lane := range 2 { // keeps the connections from being silent
+			if err := stale.Publish(t.Context(), fmt.Sprintf("t:{%d}#gaps", lane), "x").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal("the frozen server was not noticed")
+			t.Fatal("the dead subscription was not noticed")
 		}
+	}
+	at.healed.Store(true)
+	b := listen(t, broker.NewRedis(broker.RedisConfig{Client: at, Prefix: "t:"}))
+	a.until(b, "t", 1)
+}
+
+// A server that keeps its connections but answers nothing is noticed, too.
+func TestRedis_NoticesAFrozenServer(t *testing.T) {
+	server := redistest.Start(t)
+	cfg := quick
+	cfg.ProbeTimeout = 300 * time.Millisecond
+	a := listen(t, onRedis(t, server.Config(), 1, cfg)[0])
+	a.subscribe("t")
+	server.Freeze()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := a.Subscribe(ctx, "late"); err != nil { // waits until the connection is given up
+		t.Fatal(err)
 	}
 	server.Thaw()
 	a.await("word of the loss", func() bool { return a.lost > 0 })
+}
+
+// value is a counter's.
+func value(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no %s", name)
+	return 0
 }
 
 // The replica takes over: subscriptions move there and everybody is told.

@@ -13,10 +13,10 @@ func (r *Redis) beat(ctx context.Context) {
 	own := pipe.HIncrBy(ctx, r.nodesKey(), r.cfg.Node, 1)
 	nodes := pipe.HGetAll(ctx, r.nodesKey())
 	if _, err := pipe.Exec(ctx); err != nil {
-		if !r.blind && ctx.Err() == nil {
+		if !r.blind.Load() && ctx.Err() == nil {
 			r.log.Warn("presence is this node's own only: Redis does not answer", "err", err)
 		}
-		r.blind = true
+		r.blind.Store(true)
 		return
 	}
 	if r.beats++; own.Val() != r.beats {
@@ -26,6 +26,7 @@ func (r *Redis) beat(ctx context.Context) {
 		}
 		r.beats = own.Val()
 	}
+	r.remark(ctx)
 	now := r.clock.Now()
 	for _, dead := range r.watch(nodes.Val(), now) {
 		if err := r.sweep(ctx, dead, now); err != nil && ctx.Err() == nil {
@@ -54,13 +55,13 @@ func (r *Redis) watch(beats map[string]string, now time.Time) (dead []string) {
 		switch {
 		case p.beats != n:
 			p.beats, p.at = n, now
-		case r.blind: // they could not beat either
+		case r.blind.Load(): // they could not beat either
 			p.at = now
 		case now.Sub(p.at) >= r.cfg.NodeLease:
 			dead = append(dead, node)
 		}
 	}
-	r.blind = false
+	r.blind.Store(false)
 	return dead
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +52,12 @@ type Redis struct {
 	seen   Seen
 	beats  int64            // of this node; 0 before the first
 	others map[string]*peer // by node; used by the goroutine of beat only
-	blind  bool             // the last beat failed
+	blind  atomic.Bool      // the last beat failed
 	alone  prometheus.Counter
 	swept  prometheus.Counter
+
+	mu    sync.Mutex
+	marks map[wire.UserID]bool // in-call marks that Redis has not taken yet
 }
 
 // peer is another node as seen from here.
@@ -75,7 +80,7 @@ func NewRedis(cfg RedisConfig, d Deps) *Redis {
 		cfg.Beat = 2 * time.Second
 	}
 	r := &Redis{
-		cfg: cfg, local: NewMemory(cfg.Config, d), clock: d.Clock, seen: d.Seen, others: map[string]*peer{},
+		cfg: cfg, local: NewMemory(cfg.Config, d), clock: d.Clock, seen: d.Seen, others: map[string]*peer{}, marks: map[wire.UserID]bool{},
 		alone: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_presence_alone_total",
 			Help: "Questions answered from this node's knowledge only, because Redis did not answer."}),
 		swept: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_presence_swept_total",
@@ -117,8 +122,30 @@ func (r *Redis) Leave(ctx context.Context, u wire.UserID, d wire.DeviceID) error
 	return r.local.Leave(ctx, u, d)
 }
 
-// SetInCall implements Board.
+// marksMax bounds the in-call marks that wait for Redis.
+const marksMax = 1 << 16
+
+// SetInCall implements Board. What Redis does not take now it is given at a later beat.
 func (r *Redis) SetInCall(ctx context.Context, u wire.UserID, in bool) error {
+	r.mu.Lock()
+	delete(r.marks, u) // this is the newer word
+	r.mu.Unlock()
+	err := r.mark(ctx, u, in)
+	if err == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.marks) >= marksMax {
+		return err
+	}
+	if _, newer := r.marks[u]; !newer {
+		r.marks[u] = in
+	}
+	return nil
+}
+
+func (r *Redis) mark(ctx context.Context, u wire.UserID, in bool) error {
 	op := "uncall"
 	if in {
 		op = "call"
@@ -126,8 +153,25 @@ func (r *Redis) SetInCall(ctx context.Context, u wire.UserID, in bool) error {
 	return errors.Join(r.change(ctx, []report{{op: op, user: u}})...)
 }
 
+// remark gives Redis the in-call marks that it has not taken.
+func (r *Redis) remark(ctx context.Context) {
+	r.mu.Lock()
+	waiting := r.marks
+	r.marks = map[wire.UserID]bool{}
+	r.mu.Unlock()
+	for u, in := range waiting {
+		if err := r.SetInCall(ctx, u, in); err != nil {
+			r.log.Warn("in-call mark not kept", "err", err)
+		}
+	}
+}
+
 // Get implements Board.
 func (r *Redis) Get(ctx context.Context, users []wire.UserID) ([]wire.Presence, error) {
+	if r.blind.Load() { // asking would only take time
+		r.alone.Inc()
+		return r.local.Get(ctx, users)
+	}
 	pipe := r.cfg.Client.Pipeline()
 	asked := make([]*redis.MapStringStringCmd, len(users))
 	for i, u := range users {

@@ -2,7 +2,9 @@ package presence_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,4 +168,116 @@ func TestNodes_ReportAnewWhenRedisForgets(t *testing.T) {
 		s.sees("ann", "online")
 		s.hears("bob offline 10.1", "ann online")
 	})
+}
+
+// away makes a board whose Redis can be away: outside a bubble, since servers live in real time.
+func away(t *testing.T) (*presence.Redis, *house, *redistest.Server) {
+	t.Helper()
+	server := redistest.Start(t)
+	h := &house{T: t, stored: map[wire.UserID]time.Time{}, started: time.Now()}
+	b, closeIt := onRedisFast(t, server.Config(), "node_a", presence.Deps{Clock: clock.System{}, Publisher: h, Peers: h, Seen: h})
+	h.Board = b
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		closeIt()
+	})
+	return b, h, server
+}
+
+// becomes waits until Get shows a state.
+func (h *house) becomes(u wire.UserID, want wire.PresenceState) {
+	h.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		got, err := h.Get(h.Context(), []wire.UserID{u})
+		if err != nil {
+			h.Fatal(err)
+		}
+		if got[0].State == want {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			h.Fatalf("%s is %s, want %s", u, got[0].State, want)
+		}
+	}
+}
+
+// While Redis is away the node knows its own people; what happened meanwhile counts after.
+func TestNodes_GoOnWhileRedisIsAway(t *testing.T) {
+	b, h, server := away(t)
+	if err := b.Touch(t.Context(), "ann", "dev_1", wire.Online); err != nil {
+		t.Fatal(err)
+	}
+	h.becomes("ann", wire.Online)
+	server.Kill()
+	if err := b.Touch(t.Context(), "bob", "dev_1", wire.Away); err != nil {
+		t.Fatal(err)
+	}
+	h.becomes("bob", wire.Away)
+	if err := b.SetInCall(t.Context(), "ann", true); err != nil {
+		t.Fatal(err)
+	}
+	server.Restart()
+	h.becomes("ann", wire.InCall)
+	h.becomes("bob", wire.Away)
+	if err := b.SetInCall(t.Context(), "ann", false); err != nil {
+		t.Fatal(err)
+	}
+	h.becomes("ann", wire.Online)
+}
+
+// The same over a Cluster, where each person's key is on another server.
+func TestNodes_OnACluster(t *testing.T) {
+	h := &house{T: t, stored: map[wire.UserID]time.Time{}, started: time.Now()}
+	at := redistest.StartCluster(t).Config()
+	run := func(node string) (*presence.Redis, func()) {
+		b, closeIt := onRedisFast(t, at, node, presence.Deps{Clock: clock.System{}, Publisher: h, Peers: h, Seen: h})
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		end := sync.OnceFunc(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			closeIt()
+		})
+		t.Cleanup(end)
+		return b, end
+	}
+	first, end := run("node_a")
+	h.Board, _ = run("node_b")
+	for i := range 50 {
+		if err := first.Touch(t.Context(), wire.UserID(fmt.Sprint("user", i)), "dev_1", wire.Online); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 50 {
+		h.becomes(wire.UserID(fmt.Sprint("user", i)), wire.Online)
+	}
+	end()
+	for i := range 50 {
+		h.becomes(wire.UserID(fmt.Sprint("user", i)), wire.Offline)
+	}
+}
+
+// onRedisFast is onRedis for tests in real time.
+func onRedisFast(t *testing.T, at redisdb.Config, node string, d presence.Deps) (*presence.Redis, func()) {
+	t.Helper()
+	c, err := redisdb.Open(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := presence.RedisConfig{Client: c, Node: node, Beat: 20 * time.Millisecond, NodeLease: time.Second, Config: presence.Config{Sweep: 20 * time.Millisecond}}
+	return presence.NewRedis(cfg, d), func() { _ = c.Close() }
 }
