@@ -35,7 +35,7 @@ type Config struct {
 	BaseURL string
 	// Version of the binary, for the OpenAPI document.
 	Version string
-	// Timeout bounds one call. 0 means 15 s.
+	// Timeout bounds a call whose context has no deadline. 0 means 15 s.
 	Timeout time.Duration
 	// Log receives what problems hide. nil discards.
 	Log *slog.Logger
@@ -181,8 +181,11 @@ func (t *Table) run(ctx context.Context, c wire.Caller, e *entry, params json.Ra
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.Timeout)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded { // the socket's door bounds its own calls
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.cfg.Timeout)
+		defer cancel()
+	}
 	out, err := e.call(ctx, c, params)
 	if err != nil {
 		return nil, err

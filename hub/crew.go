@@ -7,8 +7,8 @@ import (
 
 // crewIdle is how many workers wait for the next session's requests. A worker
 // that has run an operation has a stack grown for it; a new goroutine would
-// have to grow one again.
-const crewIdle = 64
+// have to grow one again. As many as a poller hears of at once.
+const crewIdle = 256
 
 // crew runs functions on goroutines that it uses again.
 type crew struct {
