@@ -61,9 +61,9 @@ type Player struct {
 	call    *client.DirectCall
 	hush    context.CancelFunc // ends the voice of call
 	voices  sync.WaitGroup
-	seen    map[string]bool    // steps done, so that repeated news repeat nothing
-	proved  chan struct{}      // the call's keys and words are checked
-	payment string             // the payment that the call is about
+	seen    map[string]bool // steps done, so that repeated news repeat nothing
+	proved  chan struct{}   // the call's keys and words are checked
+	payment string          // the payment that the call is about
 }
 
 // Run plays until ctx ends or the connection does.
