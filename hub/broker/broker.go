@@ -50,7 +50,7 @@ type Broker interface {
 	// is too far behind it drops m and answers ErrOverflow.
 	Publish(m *Message) error
 	// Subscribe counts one more interest in topic. When it returns nil, what is
-	// published from now on reaches the Receiver.
+	// published from now on reaches the Receiver, or the Receiver is told of a loss.
 	Subscribe(ctx context.Context, topic string) error
 	// Unsubscribe takes back one Subscribe. Those of one topic take effect in the
 	// order of the calls, so that the last Unsubscribe never overtakes a newer Subscribe.
