@@ -8,10 +8,14 @@ import { Connection, type ConnectionState, type TokenSource, tokenClaims } from 
 import { Conversations, Messages, PresenceList } from "./conversations.ts";
 import type { Door, Method, Params, Result } from "./door.ts";
 import { Emitter } from "./emitter.ts";
+import { Links } from "./links.ts";
 import { Outbox, type OutboxStorage, type OutgoingWrite } from "./outbox.ts";
 import { Passkeys, Payments } from "./payments.ts";
+import { Requests } from "./requests.ts";
+import { Safety } from "./safety.ts";
 import type { WebSocketMaker } from "./socket.ts";
 import { Streams } from "./streams.ts";
+import { Conversions, Payouts, TopUps } from "./transfers.ts";
 import type { EventData, EventType, SessionOpened, User, WireEvent } from "./types.ts";
 import type { VerifiedKeys } from "./verification.ts";
 
@@ -56,6 +60,12 @@ export class Parley extends Emitter<ParleyEvents> {
   readonly presence: PresenceList;
   readonly payments: Payments;
   readonly passkeys: Passkeys;
+  readonly requests: Requests;
+  readonly links: Links;
+  readonly safety: Safety;
+  readonly payouts: Payouts;
+  readonly topUps: TopUps;
+  readonly conversions: Conversions;
   readonly calls: Calls;
   readonly #connection: Connection;
   readonly #streams: Streams;
@@ -65,6 +75,8 @@ export class Parley extends Emitter<ParleyEvents> {
   readonly #callbox: Outbox;
   readonly #offs: (() => void)[] = [];
   #user: string;
+  /** How far the server's clock is ahead of this device's, in ms. */
+  #ahead = 0;
 
   constructor(options: ParleyOptions) {
     super();
@@ -100,6 +112,12 @@ export class Parley extends Emitter<ParleyEvents> {
     this.presence = new PresenceList(door);
     this.payments = new Payments(door);
     this.passkeys = new Passkeys(door);
+    this.requests = new Requests(door);
+    this.links = new Links(door);
+    this.safety = new Safety(door);
+    this.payouts = new Payouts(door);
+    this.topUps = new TopUps(door);
+    this.conversions = new Conversions(door);
     this.calls = new Calls(this.#callHost(options));
     this.#wire();
   }
@@ -116,6 +134,11 @@ export class Parley extends Emitter<ParleyEvents> {
   /** Writes that wait for a line or an answer. */
   get unsent(): readonly OutgoingWrite[] {
     return this.#outbox.writes;
+  }
+
+  /** The server's time in ms, as near as this session knows it: what deadlines are counted down by. */
+  now(): number {
+    return Date.now() + this.#ahead;
   }
 
   connect(): void {
@@ -151,6 +174,7 @@ export class Parley extends Emitter<ParleyEvents> {
     });
     connection.on("opened", (session) => {
       this.#user = session.user;
+      this.#ahead = Date.parse(session.server_time) - Date.now() || 0;
       this.#streams.opened(session);
       this.emit("opened", session);
     });

@@ -11,6 +11,7 @@ export type { NewConversation } from "./conversations.ts";
 export type { Method, Params, Result } from "./door.ts";
 export { ConnectionLost, ParleyError } from "./errors.ts";
 export type { OutboxStorage, OutgoingWrite } from "./outbox.ts";
-export type { NewPayment } from "./payments.ts";
+export type { DeclineReason, HoldOptions, NewPayment } from "./payments.ts";
+export { type SafetyStop, type StopReason, safetyStop } from "./safety.ts";
 export type * from "./types.ts";
 export type { Words } from "./words.ts";

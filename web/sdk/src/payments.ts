@@ -28,6 +28,20 @@ export interface NewPayment {
   expires_in?: number;
 }
 
+/** Why a request is declined: a code, so that a no carries no text between strangers. */
+export type DeclineReason = NonNullable<Payment["decline_reason"]>;
+
+/** What a hold can bring along. */
+export interface HoldOptions {
+  /** Answers to what the sheet or the refusal asked; `decision` is its `id`. */
+  acknowledge?: { decision: string; answers?: Record<string, string> };
+  /** Pressure that the device notices: screen_sharing, remote_control, external_call, payee_led. */
+  signals?: string[];
+  /** Where the money comes from; `rail` names a payment method outside in `account`. */
+  source?: "balance" | "rail";
+  account?: string;
+}
+
 /** Requests, holds, captures and refunds. Every write carries a key made before it is first sent. */
 export class Payments {
   readonly #door: Door;
@@ -58,25 +72,41 @@ export class Payments {
     return (await this.#door.request("balances.get", {})).items;
   }
 
-  /** Sets the money aside. It only moves the payer's own money and undoes itself at the hold's end. */
-  hold(payment: string, version: number): Promise<Payment> {
-    return this.#write("payments.hold", payment, { version });
+  /**
+   * Sets the money aside. It only moves the payer's own money and undoes itself
+   * at the hold's end. A refusal that `safetyStop` knows says what to answer, or
+   * how long to wait, before the same is tried again.
+   */
+  hold(payment: string, version: number, more: HoldOptions = {}): Promise<Payment> {
+    return this.#write("payments.hold", payment, { version, ...more });
   }
 
   edit(payment: string, version: number, change: { amount?: number; memo?: string }): Promise<Payment> {
     return this.#write("payments.edit", payment, { version, ...change });
   }
 
-  capture(payment: string, amount?: number): Promise<Payment> {
-    return this.#write("payments.capture", payment, amount === undefined ? {} : { amount });
+  /** Pays what is on hold, or a part. The rest goes back unless `final` is false. */
+  capture(payment: string, amount?: number, final?: boolean): Promise<Payment> {
+    const part = amount === undefined ? {} : { amount };
+    return this.#write("payments.capture", payment, final === undefined ? part : { ...part, final });
+  }
+
+  /** Lets the hold last longer: seconds from now. */
+  extend(payment: string, expires_in: number): Promise<Payment> {
+    return this.#write("payments.extend", payment, { expires_in });
+  }
+
+  /** The payee gives a part of the hold back: `amount` can still be captured afterwards. */
+  reduce(payment: string, amount: number): Promise<Payment> {
+    return this.#write("payments.reduce", payment, { amount });
   }
 
   void(payment: string): Promise<Payment> {
     return this.#write("payments.void", payment, {});
   }
 
-  decline(payment: string): Promise<Payment> {
-    return this.#write("payments.decline", payment, {});
+  decline(payment: string, reason?: DeclineReason): Promise<Payment> {
+    return this.#write("payments.decline", payment, reason ? { reason } : {});
   }
 
   cancel(payment: string): Promise<Payment> {
@@ -89,6 +119,11 @@ export class Payments {
 
   report(payment: string): Promise<Payment> {
     return this.#write("payments.report", payment, {});
+  }
+
+  /** The payee's answer to a dispute, once and before `dispute.answer_by`. */
+  answer(payment: string, text: string): Promise<Payment> {
+    return this.#write("payments.answer", payment, { text });
   }
 
   evidence(payment: string): Promise<unknown> {
@@ -204,6 +239,9 @@ export async function checkConfirmation(
     snapshot.payment === shown.id &&
     snapshot.version === shown.version &&
     snapshot.amount === shown.amount &&
+    // A fee on top is left out where there is none.
+    (snapshot.fee ?? 0) === shown.total - shown.amount &&
+    (snapshot.total ?? snapshot.amount) === shown.total &&
     snapshot.currency === shown.currency &&
     snapshot.payee_id === shown.payee &&
     snapshot.payee_name_shown === shown.payee_name;

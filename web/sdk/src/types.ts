@@ -6,15 +6,24 @@
 import type * as api from "./generated/api.ts";
 
 export type {
+  Approval,
+  Block,
   Conversation,
+  Conversion,
+  Dispute,
   Endpoint,
+  GroupRequest,
   Member,
   Operations,
   Passkey,
   Payment,
   Presence,
   Problem,
+  SafetyQuestion,
+  SafetyStatus,
   Slot,
+  Transfer,
+  Trusted,
   User,
 } from "./generated/api.ts";
 
@@ -31,6 +40,11 @@ export type PresenceState = api.Presence["state"];
 export type PaymentState = api.Payment["state"];
 export type PaymentSheet = api.Sheet;
 export type Balance = api.BalanceItem;
+/** What has to happen before money moves, and what of it is open. */
+export type Policy = api.Decision;
+export type PaymentLink = api.Link;
+export type NameCheck = api.PayoutCheckOutput;
+export type ExchangeRate = api.RateItem;
 export type CallRecord = api.CallView;
 export type CallGrant = { call: CallRecord; ice_servers?: IceServer[] };
 export type JoinAnswer = api.Joined;
@@ -83,6 +97,10 @@ export interface PaymentSnapshot {
   payment: string;
   version: number;
   amount: number;
+  /** What the payer pays on top; absent when that is nothing. */
+  fee?: number;
+  /** Amount and fee; absent without a fee on top. */
+  total?: number;
   currency: string;
   payee_id: string;
   payee_name_shown: string;
@@ -101,6 +119,15 @@ export interface EventData {
   "member.left": { user: string };
   "conversation.updated": { title: string };
   "payment.updated": PaymentUpdate;
+  "request.updated": { request: api.GroupRequest; change: string };
+  "link.updated": { link: api.Link; change: string };
+  "payout.updated": { transfer: api.Transfer; change: string };
+  "topup.updated": { transfer: api.Transfer; change: string };
+  "conversion.accepted": { conversion: api.Conversion };
+  /** To the trusted person: somebody's payment waits for their word. */
+  "safety.approval_requested": api.Approval;
+  /** To the payer: what the trusted person said. */
+  "safety.approval": api.Approval;
   "call.started": { call: CallRecord };
   note: { code: string; text: string };
   "receipt.updated": { user: string; delivered: number; read: number };

@@ -9,6 +9,7 @@ const payment = {
   id: "pay_1",
   version: 2,
   amount: 12_000,
+  total: 12_000,
   currency: "EUR",
   payee: "seller",
   payee_name: "V. Seller",
@@ -66,12 +67,26 @@ describe("checkConfirmation", () => {
 
   it.each([
     ["another amount", { amount: 13_000 }],
+    ["a fee that is not asked for", { total: 12_150 }],
     ["another version", { version: 3 }],
     ["another payee", { payee: "mallory" }],
     ["another name of the payee", { payee_name: "V. Seiler" }],
   ])("refuses when the screen shows %s", async (_what, change) => {
     const check = checkConfirmation(await opened(), { ...payment, ...change }, direct);
     await expect(check).rejects.toMatchObject({ code: "payment_version_stale" });
+  });
+
+  it("holds a fee on top to what is shown", async () => {
+    const shown = { ...payment, total: 12_150 };
+    const asked = (change: object) =>
+      opened({ snapshot: { ...snapshot, fee: 150, total: 12_150, ...change } });
+    await expect(checkConfirmation(await asked({}), shown, direct)).resolves.toBeUndefined();
+    for (const change of [{ fee: 200 }, { total: 12_200 }, { fee: 200, total: 12_200 }]) {
+      const check = checkConfirmation(await asked(change), shown, direct);
+      await expect(check).rejects.toMatchObject({ code: "payment_version_stale" });
+    }
+    const silent = checkConfirmation(await asked({}), payment, direct);
+    await expect(silent).rejects.toMatchObject({ code: "payment_version_stale" });
   });
 
   it("refuses another call and another line", async () => {
