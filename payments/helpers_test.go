@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/internal/clock"
+	"parley/internal/crash"
 	"parley/internal/sqldb"
 	"parley/internal/sqldb/sqldbtest"
 	"parley/payments"
@@ -22,12 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(killEnv); path != "" {
-		work(path)
-	}
-	if args := os.Getenv(orderKillEnv); args != "" {
-		workOrders(args)
-	}
+	crash.Main(roles)
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,14 +1,12 @@
 package payments_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,14 +14,16 @@ import (
 	"time"
 
 	"parley/internal/clock"
+	"parley/internal/crash"
 	"parley/internal/sqldb"
+	"parley/internal/sqldb/sqldbtest"
 	"parley/payments"
 	"parley/payments/ledger"
 )
 
-// orderKillEnv makes the test binary a worker that pays out over a rail at a
-// URL until it is killed: "database file, URL".
-const orderKillEnv = "PAYMENTS_TEST_ORDER_WORKER"
+// orderRole is the child that pays out over a rail until it is killed; its
+// arguments are the database, the rail's URL and the moment of its death.
+const orderRole = "orders"
 
 // remoteRail is a rail behind HTTP, so that it outlives the process that asks.
 type remoteRail struct{ url string }
@@ -74,11 +74,10 @@ func TestOrder_SurvivesAKillAtEachPoint(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "killed.db")
 			outside := newBank(nil)
 			id := killOrderWorker(t, path, outside, at)
-			db := openFile(t, path)
-			defer db.stop()
+			db := sqldbtest.OpenFile(t, path, nil)
 			clk := &clock.Shifted{}
 			clk.Advance(2 * time.Minute) // the lease of the dead is over
-			s, err := payments.New(payments.Config{}, payments.Deps{DB: db.DB, Clock: clk, Digester: digest, Rail: outside, Sensitive: func(string) bool { return false }})
+			s, err := payments.New(payments.Config{}, payments.Deps{DB: db, Clock: clk, Digester: digest, Rail: outside, Sensitive: func(string) bool { return false }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,14 +97,14 @@ func TestOrder_SurvivesAKillAtEachPoint(t *testing.T) {
 			if got, want := moneyOf(t, db), "available 400, on its way 0, rail -400"; got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
-			if _, err := ledger.Check(t.Context(), db.DB, nil); err != nil {
+			if _, err := ledger.Check(t.Context(), db, nil); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-func moneyOf(t *testing.T, db file) string {
+func moneyOf(t *testing.T, db *sqldb.DB) string {
 	t.Helper()
 	var got [3]int64
 	err := db.View(t.Context(), func(tx *sqldb.Tx) error {
@@ -128,11 +127,11 @@ func moneyOf(t *testing.T, db file) string {
 // returns the payout's id.
 func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payout string) {
 	t.Helper()
-	var child *exec.Cmd
+	var child *crash.Child
 	started, dead := make(chan struct{}), make(chan struct{})
 	kill := sync.OnceFunc(func() {
 		<-started
-		_ = child.Process.Kill() // it may have ended
+		child.Signal()
 		close(dead)
 	})
 	rail := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -156,19 +155,10 @@ func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payou
 		_ = json.NewEncoder(w).Encode(out) // the worker may be dead
 	}))
 	defer rail.Close()
-	child = exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), orderKillEnv+"="+path+" "+rail.URL+" "+strings.ReplaceAll(string(at), " ", "_"))
-	stdout, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	child = crash.Start(t, orderRole, path, rail.URL, string(at))
 	close(started)
-	lines := bufio.NewScanner(stdout)
-	for lines.Scan() {
-		word, id, _ := strings.Cut(lines.Text(), " ")
+	for line, ok := child.Next(); ok; line, ok = child.Next() {
+		word, id, _ := strings.Cut(line, " ")
 		switch word {
 		case "placed":
 			payout = id
@@ -178,10 +168,10 @@ func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payou
 		case "booked":
 			kill()
 		default:
-			t.Errorf("the worker says %s", lines.Text())
+			t.Errorf("the worker says %s", line)
 		}
 	}
-	_ = child.Wait() // killed
+	child.Kill()
 	select {
 	case <-dead:
 	default:
@@ -191,32 +181,37 @@ func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payou
 }
 
 // workOrders is the child: one payout, taken to the rail unless it is to be killed before.
-func workOrders(args string) {
-	fail := func(err error) {
-		if err != nil {
-			fmt.Println("failed:", err)
-			os.Exit(1)
-		}
-	}
-	f := strings.Fields(args)
+func workOrders(args []string) error {
 	ctx := context.Background()
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: f[0]})
-	fail(err)
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: args[0]})
+	if err != nil {
+		return err
+	}
 	for owner, files := range schemas() {
-		fail(db.Migrate(ctx, owner, files))
+		err = errors.Join(err, db.Migrate(ctx, owner, files))
+	}
+	if err != nil {
+		return err
 	}
 	go func() { _ = db.Run(ctx) }()
-	s, err := payments.New(payments.Config{}, payments.Deps{DB: db, Clock: clock.System{}, Digester: digest, Rail: remoteRail{f[1]}, Sensitive: func(string) bool { return false }})
-	fail(err)
-	_, err = s.Fund(ctx, payments.Actor{Server: true, Key: "f"}, payments.FundInput{User: "buyer", Amount: 1_000, Currency: "EUR"})
-	fail(err)
+	s, err := payments.New(payments.Config{}, payments.Deps{DB: db, Clock: clock.System{}, Digester: digest, Rail: remoteRail{args[1]}, Sensitive: func(string) bool { return false }})
+	if err != nil {
+		return err
+	}
+	if _, err = s.Fund(ctx, payments.Actor{Server: true, Key: "f"}, payments.FundInput{User: "buyer", Amount: 1_000, Currency: "EUR"}); err != nil {
+		return err
+	}
 	p, err := s.Payout(ctx, payments.Actor{User: "buyer", Key: "p"}, payments.PayoutInput{Amount: 600, Currency: "EUR", Destination: "iban"})
-	fail(err)
-	fmt.Println("placed", p.ID)
-	if f[2] != strings.ReplaceAll(string(beforeSend), " ", "_") {
-		_, err = s.SweepOrders(ctx)
-		fail(err)
-		fmt.Println("booked", p.ID)
+	if err != nil {
+		return err
+	}
+	crash.Say("placed %s", p.ID)
+	if moment(args[2]) != beforeSend {
+		if _, err = s.SweepOrders(ctx); err != nil {
+			return err
+		}
+		crash.Say("booked %s", p.ID)
 	}
 	<-ctx.Done() // never: the kill comes
+	return nil
 }

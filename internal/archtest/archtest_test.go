@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"parley/hub":                        {"leaves", "parley/hub/broker"},
 	"parley/hub/broker":                 {"leaves"},
 	"parley/internal/redisdb":           nil,
+	"parley/internal/crash":             nil,
 	"parley/internal/cluster":           {"leaves"},
 	"parley/internal/redisdb/redistest": {"parley/internal/redisdb"},
 	"parley/hub/broker/brokertest":      {"leaves", "parley/hub/broker"},

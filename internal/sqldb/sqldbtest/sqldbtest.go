@@ -27,6 +27,12 @@ func Open(t testing.TB, schemas Schemas) *sqldb.DB {
 	return start(t, filepath.Join(t.TempDir(), "test.db"), schemas)
 }
 
+// OpenFile does the same with a file that may exist already.
+func OpenFile(t testing.TB, path string, schemas Schemas) *sqldb.DB {
+	t.Helper()
+	return start(t, path, schemas)
+}
+
 // Each runs f as a subtest on every kind of database there is.
 func Each(t *testing.T, schemas Schemas, f func(t *testing.T, db *sqldb.DB)) {
 	t.Helper()
