@@ -37,6 +37,9 @@ type Message struct {
 	// Conversation and Seq place a log entry; Seq is 0 for a signal.
 	Conversation string
 	Seq          int64
+	// Epoch is set on publications of streams only, whose place it is with Seq; it
+	// does not travel in encoded messages.
+	Epoch string
 	// Frame is what sockets are sent, encoded once.
 	Frame []byte
 	To    []Target

@@ -149,9 +149,13 @@ func (r *Redis) Run(ctx context.Context, receiver Receiver) error {
 	return r.local.Run(ctx, receiver)
 }
 
-// arrive takes what another node published.
-func (r *Redis) arrive(payload string) {
+// arrive takes what another node published for topic.
+func (r *Redis) arrive(topic, payload string) {
 	if len(payload) < selfSize || payload[:selfSize] == r.self {
+		return
+	}
+	if payload[:selfSize] == streamSelf {
+		r.arriveStream(topic, payload[selfSize:])
 		return
 	}
 	m, err := Decode([]byte(payload[selfSize:]))
@@ -199,6 +203,8 @@ func newRedisMetrics(r *Redis) *redisMetrics {
 		reg.MustRegister(m.published, m.breaks, m.batch, m.lag, dropped,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "queued_bytes", Help: "Bytes that wait to be published."},
 				func() float64 { return r.sum(func(l *lane) int { return l.queue.size() }) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "queued_bytes_capacity", Help: "The most of them over all lanes; more are dropped."},
+				func() float64 { return float64(r.cfg.MaxBytes) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "topics", Help: "Topics this node has subscribed to."},
 				func() float64 { return r.sum(func(l *lane) int { return l.subs.size() }) }))
 	}

@@ -180,7 +180,7 @@ func (l *lane) take(m *redis.Message) {
 			l.r.local.lose()
 		}
 	default:
-		l.r.arrive(m.Payload)
+		l.r.arrive(strings.TrimPrefix(m.Channel, l.channel("")), m.Payload)
 	}
 }
 
