@@ -1,26 +1,21 @@
 package webhook_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"parley/internal/clock"
+	"parley/internal/crash"
 	"parley/internal/sqldb"
 	"parley/payments/outbox"
 	"parley/webhook"
 	"parley/wire"
 )
-
-// killEnv names the database of a child process that commits and waits to be killed.
-const killEnv = "WEBHOOK_TEST_WRITER"
 
 // consumer is a service as the outbox feeds it.
 func consumer(s *webhook.Service) func(tx *sqldb.Tx, ev outbox.Event) error {
@@ -48,51 +43,41 @@ func open(path string) (db *sqldb.DB, stop func() error, err error) {
 	}, nil
 }
 
-// commitAndHang is the child: an endpoint and events in the outbox are
-// committed, nothing is consumed, and it waits to be killed.
-func commitAndHang(path string) {
-	db, _, err := open(path)
-	if err == nil {
-		url := os.Getenv("WEBHOOK_TEST_URL")
-		_, err = webhook.New(webhook.Config{AllowPrivate: true}, webhook.Deps{DB: db, Clock: clock.System{}}).Create(context.Background(), server, webhook.Change{URL: &url})
+// commitAndWait is the child: an endpoint and events in the outbox are
+// committed, nothing is consumed, and it waits to be killed. Its arguments are
+// the database and the endpoint's URL.
+func commitAndWait(args []string) error {
+	db, _, err := open(args[0])
+	if err != nil {
+		return err
+	}
+	if _, err = webhook.New(webhook.Config{AllowPrivate: true}, webhook.Deps{DB: db, Clock: clock.System{}}).Create(context.Background(), server, webhook.Change{URL: &args[1]}); err != nil {
+		return err
 	}
 	for n := range 3 {
-		if err == nil {
-			err = db.Update(context.Background(), func(tx *sqldb.Tx) error {
-				_, err := outbox.Append(tx, outbox.Event{
-					ID: fmt.Sprint("evt_a_", n+1), Type: "payment.held", Object: "a", Time: time.Now().Add(time.Second), Data: json.RawMessage(`{}`),
-				})
-				return err
+		err := db.Update(context.Background(), func(tx *sqldb.Tx) error {
+			_, err := outbox.Append(tx, outbox.Event{
+				ID: fmt.Sprint("evt_a_", n+1), Type: "payment.held", Object: "a", Time: time.Now().Add(time.Second), Data: json.RawMessage(`{}`),
 			})
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		fmt.Println("failed:", err)
-		os.Exit(1)
-	}
-	fmt.Println("committed")
-	select {}
+	crash.Say("committed")
+	crash.Wait()
+	return nil
 }
 
 func TestKill_BetweenCommitAndDeliveryLosesAndDoublesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "killed.db")
 	rec := receive(t, nil)
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), killEnv+"="+path, "WEBHOOK_TEST_URL="+rec.URL)
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	child := crash.Start(t, "writer", path, rec.URL)
+	if line := child.Await(); line != "committed" {
+		t.Fatalf("child said %q", line)
 	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "committed\n" {
-		t.Fatalf("child said %q, %v", line, err)
-	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // killed
+	child.Kill()
 
 	for round := range 2 { // the second finds nothing left to do
 		db, stopDB, err := open(path)

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/internal/clock"
+	"parley/internal/crash"
 	"parley/internal/sqldb"
 	"parley/internal/sqldb/sqldbtest"
 	"parley/webhook"
@@ -29,9 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(killEnv); path != "" {
-		commitAndHang(path)
-	}
+	crash.Main(crash.Roles{"writer": commitAndWait})
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,62 +1,38 @@
 package app_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
 	"parley/internal/app"
 	"parley/internal/config"
+	"parley/internal/crash"
 	"parley/wire"
 )
 
-// runChild serves a dev node until it is killed.
-func runChild(dir string) int {
-	cfg, err := config.Load("", nil, app.DevSettings(dir, 0))
-	if err == nil {
-		var n *app.Node
-		if n, err = app.New(context.Background(), app.Options{Config: cfg, Dev: true}); err == nil {
-			err = n.Run(context.Background(), func(i app.Info) error { return json.NewEncoder(os.Stdout).Encode(i) })
-		}
+// runChild serves a dev node on a folder until it is killed.
+func runChild(args []string) error {
+	cfg, err := config.Load("", nil, app.DevSettings(args[0], 0))
+	if err != nil {
+		return err
 	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	n, err := app.New(context.Background(), app.Options{Config: cfg, Dev: true})
+	if err != nil {
+		return err
+	}
+	return n.Run(context.Background(), func(i app.Info) error { return json.NewEncoder(os.Stdout).Encode(i) })
 }
 
-// startChild runs a node in a process of its own.
+// startChild runs a node in a process of its own; stop kills it.
 func startChild(t *testing.T, dir string) *node {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
-	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	n := &node{t: t}
-	var once sync.Once
-	n.stop = func() {
-		once.Do(func() {
-			_ = cmd.Process.Kill() // SIGKILL; it may have ended
-			_ = cmd.Wait()         // always "killed"
-		})
-	}
-	t.Cleanup(n.stop)
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		t.Fatalf("child gave no line: %v", err)
-	}
-	if err := json.Unmarshal(line, &n.info); err != nil {
+	child := crash.Start(t, "node", dir)
+	n := &node{t: t, stop: func() { child.Kill() }}
+	if err := json.Unmarshal([]byte(child.Await()), &n.info); err != nil {
 		t.Fatal(err)
 	}
 	return n

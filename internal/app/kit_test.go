@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -17,18 +16,13 @@ import (
 	"parley/internal/app"
 	"parley/internal/clock"
 	"parley/internal/config"
+	"parley/internal/crash"
 	"parley/internal/sqldb"
 	"parley/wire"
 )
 
-// childDir, in the environment, makes the test binary a node on that folder,
-// so that tests can kill one.
-const childDir = "APP_TEST_NODE_DIR"
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		os.Exit(runChild(dir))
-	}
+	crash.Main(crash.Roles{"node": runChild})
 	goleak.VerifyTestMain(m)
 }
 

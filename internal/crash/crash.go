@@ -51,6 +51,14 @@ func Say(format string, args ...any) {
 	_, _ = os.Stdout.WriteString(fmt.Sprintf(format, args...) + "\n") // the parent may be gone; then so is this process
 }
 
+// Wait waits to be killed.
+func Wait() {
+	hours := time.NewTicker(time.Hour)
+	for {
+		<-hours.C
+	}
+}
+
 // Child is the test binary in another process, in a role.
 type Child struct {
 	t      testing.TB

@@ -27,7 +27,8 @@ func count(args []string) error {
 		crash.Say("counted %s", args[0])
 	}
 	_, _ = os.Stdout.WriteString("unfinished") // as if killed in the middle
-	select {}
+	crash.Wait()
+	return nil
 }
 
 func TestChild_SaysWhatItSaidBeforeTheKill(t *testing.T) {

@@ -1,13 +1,10 @@
 package outbox_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -18,15 +15,14 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/internal/clock"
+	"parley/internal/crash"
 	"parley/internal/sqldb"
 	"parley/internal/sqldb/sqldbtest"
 	"parley/payments/outbox"
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv("OUTBOX_TEST_WRITER"); path != "" {
-		writeAndHang(path)
-	}
+	crash.Main(crash.Roles{"writer": writeAndWait})
 	goleak.VerifyTestMain(m)
 }
 
@@ -254,22 +250,11 @@ func TestRelay_PollsWhenNobodyRings(t *testing.T) {
 // an event and not delivered it; the next one delivers it, once.
 func TestRelay_KilledBetweenCommitAndDelivery(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "killed.db")
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), "OUTBOX_TEST_WRITER="+path)
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	child := crash.Start(t, "writer", path)
+	if line := child.Await(); line != "committed" {
+		t.Fatalf("child said %q", line)
 	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "committed\n" {
-		t.Fatalf("child said %q, %v", line, err)
-	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // killed
+	child.Kill()
 
 	for restart := range 2 { // the second time the first event must not come again
 		db, stopDB := reopen(t, path)
@@ -308,24 +293,25 @@ func reopen(t *testing.T, path string) (*sqldb.DB, func()) {
 	}
 }
 
-// writeAndHang is the child: it commits one event, says so, and waits to be killed.
-func writeAndHang(path string) {
+// writeAndWait is the child: it commits one event, says so, and waits to be killed.
+func writeAndWait(args []string) error {
 	ctx := context.Background()
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: path})
-	if err == nil {
-		err = errors.Join(db.Migrate(ctx, "outbox", outbox.Schema()), db.Migrate(ctx, "inbox", inbox))
-	}
-	if err == nil {
-		go func() { _ = db.Run(ctx) }()
-		err = db.Update(ctx, func(tx *sqldb.Tx) error {
-			_, err := outbox.Append(tx, event("pay1", 1))
-			return err
-		})
-	}
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: args[0]})
 	if err != nil {
-		fmt.Println("failed:", err)
-		os.Exit(1)
+		return err
 	}
-	fmt.Println("committed")
-	select {}
+	if err := errors.Join(db.Migrate(ctx, "outbox", outbox.Schema()), db.Migrate(ctx, "inbox", inbox)); err != nil {
+		return err
+	}
+	go func() { _ = db.Run(ctx) }()
+	err = db.Update(ctx, func(tx *sqldb.Tx) error {
+		_, err := outbox.Append(tx, event("pay1", 1))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	crash.Say("committed")
+	crash.Wait()
+	return nil
 }
