@@ -24,13 +24,21 @@ type Caller struct {
 	Device  DeviceID  // the device of the socket or token; may be empty on REST
 	Session SessionID // the socket; empty on REST
 	Scopes  []string  // from the token; empty means everything its role may
-	Addr    netip.Addr
+	// Topics are the open topics that the token lets the user join and publish to; nil means none.
+	Topics *TopicGrants
+	Addr   netip.Addr
 	// RequestID is quoted in problems and logs.
 	RequestID string
 	// IdempotencyKey is the client's key of a write that moves money, else empty.
 	IdempotencyKey string
 	// TraceParent is the W3C trace context of the request, else empty.
 	TraceParent string
+}
+
+// TopicGrants are patterns of names of open topics, as a token's claim "topics" has them.
+type TopicGrants struct {
+	Join    []string `json:"join,omitempty"`
+	Publish []string `json:"publish,omitempty"`
 }
 
 // Allows reports whether the caller's token covers scope. A token without

@@ -13,7 +13,9 @@ type Event struct {
 	ID           EventID         `json:"id,omitempty"`
 	Type         string          `json:"type" doc:"for example message.created"`
 	Conversation ConversationID  `json:"conversation,omitempty"`
-	Seq          int64           `json:"seq,omitempty" doc:"position in the conversation's log, from 1, without gaps; absent for signals"`
+	Topic        string          `json:"topic,omitempty" doc:"open topic that it was published to"`
+	Seq          int64           `json:"seq,omitempty" doc:"position in the conversation's log, from 1, without gaps; in a topic: position within epoch; absent for signals"`
+	Epoch        string          `json:"epoch,omitempty" doc:"of a topic: numbers of another epoch say nothing about this one's"`
 	Time         time.Time       `json:"time"`
 	Author       UserID          `json:"author,omitempty" doc:"who caused it; absent for the server's own"`
 	Data         json.RawMessage `json:"data" doc:"the absolute state, never a delta alone"`
