@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"parley/wire"
 )
@@ -45,6 +46,8 @@ type Config struct {
 	Limit func(ctx context.Context, c wire.Caller, operation string) error
 	// OnProblem, if set, hears of every problem that leaves.
 	OnProblem func(operation string, p *wire.Problem)
+	// Metrics takes the table's metrics. nil means none.
+	Metrics prometheus.Registerer
 }
 
 // entry is an operation with what the doors derive from it.
@@ -52,6 +55,7 @@ type entry struct {
 	Operation
 	schema *huma.Schema // of the input, with all properties inline
 	path   []string     // input fields that stand in Path
+	calls  calls
 }
 
 // New checks the rows and makes the table.
@@ -84,6 +88,7 @@ func New(cfg Config, ops []Operation, rules []Rule) (*Table, error) {
 			return nil, fmt.Errorf("api: problem code %q has no text in problemDocs", r.Code)
 		}
 	}
+	t.count(cfg.Metrics)
 	return t, nil
 }
 
@@ -155,10 +160,14 @@ func (t *Table) Call(ctx context.Context, c wire.Caller, method string, params j
 		return nil, t.finish(c, method, &wire.Problem{Code: "operation_unknown", Status: 404, Title: "Unknown operation",
 			Detail: fmt.Sprintf("There is no operation %q; the reference is at /docs.", method)})
 	}
+	start := time.Now()
 	result, err := t.run(ctx, c, e, params)
 	if err != nil {
-		return nil, t.finish(c, method, t.problem(c, method, err))
+		p := t.problem(c, method, err)
+		e.calls.ended(start, p)
+		return nil, t.finish(c, method, p)
 	}
+	e.calls.ended(start, nil)
 	return result, nil
 }
 

@@ -42,7 +42,7 @@ type metrics struct {
 	delivered  prometheus.Counter
 	holes      prometheus.Counter
 
-	callSeconds, fanout, resumed prometheus.Histogram
+	callSeconds, fanout, batch, resumed prometheus.Histogram
 }
 
 func newMetrics(h *Hub) *metrics {
@@ -65,6 +65,7 @@ func newMetrics(h *Hub) *metrics {
 		holes:       counter("holes_total", "Entries that did not follow on and made a session read the log."),
 		callSeconds: histogram("call_seconds", "Time of operations called on sockets.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
 		fanout:      histogram("fanout_sockets", "Sockets reached by an event.", prometheus.ExponentialBuckets(1, 4, 9)),
+		batch:       histogram("batch_messages", "Messages that left together in one write to a socket.", prometheus.ExponentialBuckets(1, 2, 9)),
 		resumed:     histogram("resume_entries", "Entries read from the log to bring a session up to date.", prometheus.ExponentialBuckets(1, 4, 8)),
 	}
 	closes := vec("closes_total", "Sockets ended, by reason.", "reason")
@@ -87,8 +88,11 @@ func newMetrics(h *Hub) *metrics {
 	}
 	if r := h.cfg.Metrics; r != nil {
 		r.MustRegister(m.opens, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.callSeconds, m.fanout,
-			m.resumed, requests, drops,
+			m.batch, m.resumed, requests, drops,
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
+			gauge("sockets_capacity", "The most of them; negative: no limit.", func() float64 { return float64(h.cfg.MaxSockets) }),
+			gauge("unopened_capacity", "The most sockets without an open session; negative: no limit.", func() float64 { return float64(h.cfg.MaxUnopened) }),
+			gauge("queued_bytes_capacity", "Bytes above which sockets that lag are closed.", func() float64 { return float64(h.budget.max) }),
 			gauge("unopened", "Sockets without an open session.", func() float64 { return float64(h.unopened.Load()) }),
 			gauge("queued_bytes", "Bytes that wait for slow sockets.", func() float64 { return float64(h.budget.used.Load()) }))
 	}

@@ -105,6 +105,7 @@ func (s *session) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) 
 	case len(o.queue) == 1 || len(o.queue[0].frame) >= flushChunk:
 		first := o.queue[0]
 		o.dropFirst(1)
+		s.hub.metrics.batch.Observe(1)
 		return first.frame, nil, first.at
 	}
 	pooled = chunks.Get().(*[]byte)
@@ -116,6 +117,7 @@ func (s *session) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) 
 	}
 	chunk = appendFrames((*pooled)[:0], o.queue[:n])
 	o.dropFirst(n)
+	s.hub.metrics.batch.Observe(float64(n))
 	o.bytes += len(chunk) - size // what is written from now on is the chunk
 	s.hub.budget.used.Add(int64(len(chunk) - size))
 	return chunk, pooled, at

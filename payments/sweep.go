@@ -17,8 +17,12 @@ const sweepPage = 100
 // Several nodes may run it.
 func (s *Service) Run(ctx context.Context) error {
 	for {
+		start := time.Now()
 		n, err := s.Sweep(ctx)
+		s.m.sweeps.Observe(time.Since(start).Seconds())
+		s.m.swept.Add(float64(n))
 		if err != nil && ctx.Err() == nil {
+			s.m.unswept.Inc()
 			s.d.Log.Warn("payments: sweep failed, trying again", "error", err)
 		}
 		if n == sweepPage && err == nil {

@@ -12,6 +12,7 @@ type metrics struct {
 	loss      prometheus.Histogram
 	conflicts prometheus.Counter
 	sweeps    prometheus.Counter
+	sweeping  prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -35,6 +36,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "parley_call_conflicts_total", Help: "Changes of a call that ran again because another was faster."}),
 		sweeps: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_call_sweep_failures_total", Help: "Sweeps over call deadlines that failed; they are tried again."}),
+		sweeping: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_call_sweep_seconds", Help: "Time of a sweep over call deadlines.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
 	}
 	for _, k := range []Kind{Direct, Group} {
 		m.started.WithLabelValues(string(k))
@@ -46,7 +49,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.signals.WithLabelValues(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.rtt, m.loss, m.conflicts, m.sweeps)
+		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.rtt, m.loss, m.conflicts, m.sweeps, m.sweeping)
 	}
 	return m
 }

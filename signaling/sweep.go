@@ -25,7 +25,10 @@ func (s *Service) Run(ctx context.Context) error {
 		if err := s.Clock.Wait(ctx, s.Clock.Now().Add(s.cfg.SweepEvery)); err != nil {
 			return nil
 		}
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+		start := time.Now()
+		err := s.Sweep(ctx)
+		s.metrics.sweeping.Observe(time.Since(start).Seconds())
+		if err != nil && ctx.Err() == nil {
 			s.metrics.sweeps.Inc()
 			s.Logger.Warn("sweep of call deadlines failed", "error", err)
 		}

@@ -36,9 +36,12 @@ type answer struct {
 func (s *Service) send(ctx context.Context, j job, at time.Time) answer {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
+	s.m.underWay.Inc()
+	defer s.m.underWay.Dec()
 	started := time.Now()
 	a := s.exchange(ctx, j, at)
 	a.took = time.Since(started)
+	s.m.seconds.Observe(a.took.Seconds())
 	return a
 }
 

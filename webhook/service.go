@@ -120,6 +120,8 @@ type Service struct {
 type metrics struct {
 	attempts *prometheus.CounterVec
 	disabled prometheus.Counter
+	seconds  prometheus.Histogram
+	underWay prometheus.Gauge
 }
 
 // New returns a Service; Run sends.
@@ -158,12 +160,15 @@ func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_webhook_attempts_total", Help: "Requests to webhook endpoints, by what became of the delivery."}, []string{"outcome"}),
 		disabled: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_webhook_disabled_total", Help: "Endpoints disabled because they answered 410."}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "parley_webhook_request_seconds", Help: "Time of a request to a webhook endpoint.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13)}),
+		underWay: prometheus.NewGauge(prometheus.GaugeOpts{Name: "parley_webhook_requests", Help: "Requests to webhook endpoints under way."}),
 	}
 	for _, o := range []outcome{succeeded, retried, died} {
 		m.attempts.WithLabelValues(string(o))
 	}
 	if r != nil {
-		r.MustRegister(m.attempts, m.disabled)
+		r.MustRegister(m.attempts, m.disabled, m.seconds, m.underWay)
 	}
 	return m
 }

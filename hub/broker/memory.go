@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -23,12 +24,15 @@ type Memory struct {
 	maxBytes int
 	dropped  prometheus.Counter
 	messages prometheus.Counter
+	round    prometheus.Histogram
+	lag      prometheus.Histogram
 	wake     chan struct{} // of capacity 1
 
 	mu     sync.Mutex
 	topics map[string]int // interests by topic
 	queue  []*Message
 	bytes  int
+	since  time.Time // when the first of queue came
 	lost   bool
 }
 
@@ -49,10 +53,17 @@ func NewMemory(cfg MemoryConfig) *Memory {
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_broker_dropped_total", Help: "Messages dropped because too many bytes were under way.",
 			ConstLabels: prometheus.Labels{"reason": "overflow"}}),
+		round: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_broker_round_messages", Help: "Messages delivered in one round.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_broker_lag_seconds", Help: "Time from publishing a round's first message on this node, or its arrival there, until the round was queued for its sockets.",
+			Buckets: prometheus.ExponentialBuckets(0.00001, 4, 11)}),
 	}
 	if cfg.Metrics != nil {
-		cfg.Metrics.MustRegister(m.messages, m.dropped, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "parley_broker_queued_bytes", Help: "Bytes of messages under way."}, m.queuedBytes))
+		cfg.Metrics.MustRegister(m.messages, m.dropped, m.round, m.lag, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "parley_broker_queued_bytes", Help: "Bytes of messages under way."}, m.queuedBytes),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "parley_broker_queued_bytes_capacity", Help: "The most of them; more are dropped."}, func() float64 { return float64(m.maxBytes) }))
 	}
 	return m
 }
@@ -78,6 +89,9 @@ func (m *Memory) Publish(msg *Message) error {
 		m.dropped.Inc()
 		m.poke()
 		return ErrOverflow
+	}
+	if len(m.queue) == 0 {
+		m.since = time.Now()
 	}
 	m.queue = append(m.queue, msg)
 	m.bytes += size
@@ -155,26 +169,30 @@ func (m *Memory) Run(ctx context.Context, r Receiver) error {
 		case <-m.wake:
 		}
 		var lost bool
-		round, lost = m.take(round)
+		var since time.Time
+		round, since, lost = m.take(round)
 		if lost {
 			r.Lost(ctx)
 		}
 		if len(round) > 0 {
 			r.Deliver(ctx, round)
+			m.round.Observe(float64(len(round)))
+			m.lag.Observe(time.Since(since).Seconds())
 			clear(round)
 		}
 	}
 }
 
-// take swaps the queue for the empty round and reports whether something was dropped.
-func (m *Memory) take(round []*Message) ([]*Message, bool) {
+// take swaps the queue for the empty round and reports when its first message
+// came and whether something was dropped.
+func (m *Memory) take(round []*Message) (taken []*Message, since time.Time, lost bool) {
 	const keep = 1024
 	if cap(round) > keep {
 		round = nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	taken, lost := m.queue, m.lost
+	taken, since, lost = m.queue, m.since, m.lost
 	m.queue, m.bytes, m.lost = round[:0], 0, false
-	return taken, lost
+	return taken, since, lost
 }

@@ -79,6 +79,7 @@ type parts struct {
 	door     *door
 	table    *api.Table
 	node     *Node
+	waiting  *backlog
 }
 
 // schemas are the migrations of all features, by owner.
@@ -105,7 +106,7 @@ func build(ctx context.Context, n *Node) (_ *parts, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.db, err = openDatabase(ctx, n.opts.Config.Database.URL); err != nil {
+	if p.db, err = openDatabase(ctx, sqldb.Config{URL: n.opts.Config.Database.URL, Metrics: p.registry}); err != nil {
 		return nil, err
 	}
 	for _, step := range []func(*Node) error{p.buildCluster, p.buildSockets, p.buildAuth, p.buildMoney, p.buildMedia, p.buildCalls, p.buildIdentity, p.buildTable} {
@@ -116,8 +117,8 @@ func build(ctx context.Context, n *Node) (_ *parts, err error) {
 	return p, nil
 }
 
-func openDatabase(ctx context.Context, url string) (*sqldb.DB, error) {
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: url})
+func openDatabase(ctx context.Context, cfg sqldb.Config) (*sqldb.DB, error) {
+	db, err := sqldb.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -360,8 +361,9 @@ func (p *parts) buildTable(n *Node) (err error) {
 		movable, _ = n.clock.(*clock.Shifted) // nil when it is another
 	}
 	p.table, err = newTable(api.Config{
-		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Problems: hub.Problems(), Limit: p.limits.allow,
+		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Metrics: p.registry, Problems: hub.Problems(), Limit: p.limits.allow,
 	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Nodes: p.nodes, Devices: devices{p.devices, p.verifier}, Clock: movable})
+	p.waiting = p.newBacklog()
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table, limits: p.limits}
 	return err
 }
@@ -391,7 +393,7 @@ func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
 		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
-		p.reloadRules,
+		p.reloadRules, p.waiting.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {
 		g.Go(func() error { return run(ctx) })

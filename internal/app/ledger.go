@@ -86,7 +86,7 @@ func (l Ledger) Export(ctx context.Context, format string, part LedgerPart) erro
 
 // Import records opening balances and tells what it did; a dry run only validates.
 func (l Ledger) Import(ctx context.Context, file io.ReadSeeker, dryRun bool) (err error) {
-	db, err := openDatabase(ctx, l.Config.Database.URL)
+	db, err := openDatabase(ctx, sqldb.Config{URL: l.Config.Database.URL})
 	if err != nil {
 		return err
 	}

@@ -152,7 +152,11 @@ func newRoomEvents(reg prometheus.Registerer, log *slog.Logger) *roomEvents {
 		queue: make(chan func(context.Context) error, roomEventsMax), log: log,
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_room_events_dropped_total", Help: "SFU events dropped because too many waited."}),
 	}
-	reg.MustRegister(e.dropped)
+	reg.MustRegister(e.dropped,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_room_events_queue_length", Help: "SFU events that wait to be handled."},
+			func() float64 { return float64(len(e.queue)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_room_events_queue_capacity", Help: "The most of them; more are dropped."},
+			func() float64 { return float64(cap(e.queue)) }))
 	return e
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,14 +21,15 @@ import (
 // postgresEngine runs each closure as a READ COMMITTED transaction: stores
 // lock what they decide on with Tx.Lock and compare versions when they write.
 type postgresEngine struct {
-	db *sql.DB
+	db      *sql.DB
+	metrics *metrics
 }
 
 // postgresTries bounds how often a closure runs again after a serialization
 // failure or a deadlock.
 const postgresTries = 8
 
-func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
+func openPostgres(ctx context.Context, cfg Config, m *metrics) (*DB, error) {
 	db, err := sql.Open("pgx", cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("sqldb: %w", err)
@@ -38,13 +40,15 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("sqldb: reach PostgreSQL: %w", err)
 	}
-	return &DB{cfg: cfg, dialect: Postgres, readers: db, engine: &postgresEngine{db: db}}, nil
+	return &DB{cfg: cfg, dialect: Postgres, readers: db, engine: &postgresEngine{db: db, metrics: m}, metrics: m}, nil
 }
 
 func (e *postgresEngine) run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
+
+func (e *postgresEngine) waiting() (length, capacity int) { return 0, 0 }
 
 func (e *postgresEngine) close() error { return e.db.Close() }
 
@@ -54,6 +58,7 @@ func (e *postgresEngine) update(ctx context.Context, fn func(*Tx) error) error {
 		if err = e.try(ctx, fn); !retryable(err) {
 			return err
 		}
+		e.metrics.retries.Inc()
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
@@ -76,12 +81,14 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) error {
 		}
 		return err
 	}
+	start := time.Now()
 	if err := t.Commit(); err != nil {
 		if retryable(err) {
 			return err
 		}
 		return fmt.Errorf("%w: commit: %w", ErrUnavailable, err)
 	}
+	e.metrics.committed(1, start)
 	for _, hook := range tx.hooks {
 		hook()
 	}

@@ -18,6 +18,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // ErrUnavailable says that the database cannot be reached or is closing.
@@ -50,6 +52,8 @@ type Config struct {
 	// ViewMax bounds the time of one View: while a snapshot is open the
 	// write-ahead log cannot begin anew. 0 means 10 s.
 	ViewMax time.Duration
+	// Metrics takes the database's metrics. nil means none.
+	Metrics prometheus.Registerer
 }
 
 // DB is an open database. Its methods are safe for concurrent use.
@@ -58,12 +62,14 @@ type DB struct {
 	dialect Dialect
 	readers *sql.DB
 	engine  engine
+	metrics *metrics
 }
 
 // engine commits closures.
 type engine interface {
 	update(ctx context.Context, fn func(*Tx) error) error
 	run(ctx context.Context) error
+	waiting() (length, capacity int)
 	close() error
 }
 
@@ -84,10 +90,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.ViewMax == 0 {
 		cfg.ViewMax = 10 * time.Second
 	}
+	open := openSQLite
 	if strings.HasPrefix(cfg.URL, "postgres://") || strings.HasPrefix(cfg.URL, "postgresql://") {
-		return openPostgres(ctx, cfg)
+		open = openPostgres
 	}
-	return openSQLite(ctx, cfg)
+	db, err := open(ctx, cfg, newMetrics(cfg.Metrics))
+	if err != nil {
+		return nil, err
+	}
+	db.watch(cfg.Metrics)
+	return db, nil
 }
 
 // Dialect tells which SQL the database speaks.
@@ -105,13 +117,17 @@ func (db *DB) Close() error { return errors.Join(db.readers.Close(), db.engine.c
 // transaction other than through Tx.AfterCommit, since it may run again; it
 // must not call Update or View of the same DB.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.engine.update(ctx, fn)
+	err := db.engine.update(ctx, fn)
+	db.metrics.ended(err)
+	return err
 }
 
 // View runs fn on a snapshot that sees every Update that returned before.
 // Keep it short: a long reader lets the write-ahead log grow, and after
 // Config.ViewMax it is ended with context.DeadlineExceeded.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	start := time.Now()
+	defer func() { db.metrics.view.Observe(time.Since(start).Seconds()) }()
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.ViewMax)
 	defer cancel()
 	t, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.viewIsolation()})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
@@ -23,6 +24,7 @@ type sqliteWriter struct {
 	queue    chan *job
 	groups   chan []*job
 	wal      *checkpointer
+	metrics  *metrics
 	stopped  chan struct{} // closed when run returns
 
 	mu      sync.RWMutex // held for reading while a job is put into queue
@@ -38,7 +40,7 @@ type job struct {
 	done chan struct{}
 }
 
-func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
+func openSQLite(ctx context.Context, cfg Config, m *metrics) (*DB, error) {
 	path := strings.TrimPrefix(cfg.URL, "sqlite:")
 	if path == "" {
 		return nil, errors.New("sqldb: no database file given")
@@ -67,11 +69,11 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("sqldb: %w", err), writer.Close(), readers.Close())
 	}
 	w := &sqliteWriter{
-		wal: wal, db: writer, groupMax: cfg.GroupMax,
+		wal: wal, db: writer, metrics: m, groupMax: cfg.GroupMax,
 		queue: make(chan *job, cfg.QueueMax), groups: make(chan []*job, 64),
 		stopped: make(chan struct{}),
 	}
-	return &DB{cfg: cfg, dialect: SQLite, readers: readers, engine: w}, nil
+	return &DB{cfg: cfg, dialect: SQLite, readers: readers, engine: w, metrics: m}, nil
 }
 
 func sqliteDSN(path string, readOnly bool) string {
@@ -153,6 +155,8 @@ func (w *sqliteWriter) run(ctx context.Context) error {
 	return errors.Join(cached.close(), conn.Close())
 }
 
+func (w *sqliteWriter) waiting() (length, capacity int) { return len(w.queue), cap(w.queue) }
+
 func (w *sqliteWriter) close() error { return errors.Join(w.wal.db.Close(), w.db.Close()) }
 
 // serve commits groups until ctx ends and the queue is empty.
@@ -219,6 +223,7 @@ func (w *sqliteWriter) commit(conn *stmtCache, group []*job) {
 	if group == nil {
 		return
 	}
+	start := time.Now()
 	if _, err := conn.ExecContext(context.Background(), "COMMIT"); err != nil {
 		_, _ = conn.ExecContext(context.Background(), "ROLLBACK") // may be rolled back already
 		for _, j := range group {
@@ -227,6 +232,7 @@ func (w *sqliteWriter) commit(conn *stmtCache, group []*job) {
 			}
 		}
 	}
+	w.metrics.committed(len(group), start)
 	w.groups <- group
 	w.wal.committed(conn.conn)
 }

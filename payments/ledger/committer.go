@@ -52,8 +52,8 @@ type Committer struct {
 	mu      sync.RWMutex // held for reading while an order is put into queue
 	stopped bool
 
-	busy   prometheus.Counter
-	groups prometheus.Histogram
+	busy            prometheus.Counter
+	groups, seconds prometheus.Histogram
 }
 
 // order is one group on its way.
@@ -89,9 +89,15 @@ func NewCommitter(db *sqldb.DB, book *Book, now func() time.Time, cfg CommitterC
 		db: db, book: book, now: now, cfg: cfg, queue: make(chan *order, cfg.QueueMax), ended: make(chan struct{}),
 		busy:   prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_ledger_busy_total", Help: "Groups of transfers refused because too many waited."}),
 		groups: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "parley_ledger_commit_groups", Help: "Groups of transfers in one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "parley_ledger_commit_seconds", Help: "Time to decide and commit a batch of groups, with what it waited for the database.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
 	}
 	if cfg.Metrics != nil {
-		cfg.Metrics.MustRegister(c.busy, c.groups)
+		cfg.Metrics.MustRegister(c.busy, c.groups, c.seconds,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_ledger_queue_length", Help: "Groups of transfers that wait to be recorded."},
+				func() float64 { return float64(len(c.queue)) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_ledger_queue_capacity", Help: "The most of them; more are refused."},
+				func() float64 { return float64(cap(c.queue)) }))
 	}
 	return c
 }
@@ -194,7 +200,9 @@ func (c *Committer) commit(ctx context.Context, batch []*order) {
 	if len(batch) == 0 {
 		return
 	}
+	start := time.Now()
 	answers, err := c.try(ctx, batch)
+	c.seconds.Observe(time.Since(start).Seconds())
 	if err != nil && len(batch) > 1 && !errors.Is(err, sqldb.ErrUnavailable) {
 		for i := range batch { // the database refuses one of them: the others must not suffer
 			c.commit(ctx, batch[i:i+1])

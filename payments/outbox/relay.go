@@ -38,6 +38,7 @@ type Relay struct {
 	delivered *prometheus.CounterVec
 	failed    *prometheus.CounterVec
 	reached   *prometheus.GaugeVec
+	seconds   *prometheus.HistogramVec
 }
 
 // consumer has a durable cursor and one of two ways to be told.
@@ -63,9 +64,11 @@ func NewRelay(db *sqldb.DB, c clock.Clock, cfg Config) *Relay {
 		delivered: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_outbox_delivered_total", Help: "Events delivered to a consumer."}, []string{"consumer"}),
 		failed:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_outbox_failed_total", Help: "Deliveries that failed and are tried again."}, []string{"consumer"}),
 		reached:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "parley_outbox_cursor", Help: "Number of the last event delivered to a consumer."}, []string{"consumer"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "parley_outbox_delivery_seconds", Help: "From an event to its delivery to a consumer.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 14)}, []string{"consumer"}),
 	}
 	if cfg.Metrics != nil {
-		cfg.Metrics.MustRegister(r.delivered, r.failed, r.reached)
+		cfg.Metrics.MustRegister(r.delivered, r.failed, r.reached, r.seconds)
 	}
 	return r
 }
@@ -90,6 +93,7 @@ func (r *Relay) add(c *consumer) {
 	r.delivered.WithLabelValues(c.name)
 	r.failed.WithLabelValues(c.name)
 	r.reached.WithLabelValues(c.name)
+	r.seconds.WithLabelValues(c.name)
 }
 
 // Wake says that events may have been committed. It never blocks.
@@ -156,11 +160,11 @@ func (r *Relay) step(ctx context.Context, c *consumer, limit int) (int, error) {
 	if c.outside != nil {
 		return r.stepOutside(ctx, c, limit)
 	}
-	n, seq := 0, int64(0)
+	var told []Event
 	finish, over := finishing(ctx)
 	defer over()
 	err := r.db.Update(finish, func(tx *sqldb.Tx) error {
-		n = 0
+		told = nil
 		if err := tx.Lock("outbox:consumer:" + c.name); err != nil {
 			return err
 		}
@@ -177,16 +181,26 @@ func (r *Relay) step(ctx context.Context, c *consumer, limit int) (int, error) {
 				return fmt.Errorf("event %s: %w", ev.ID, err)
 			}
 		}
-		n, seq = len(events), events[len(events)-1].Seq
-		return moveCursor(tx, c.name, seq)
+		told = events
+		return moveCursor(tx, c.name, events[len(events)-1].Seq)
 	})
 	if err != nil {
 		return 0, err
 	}
-	if n > 0 {
-		r.reached.WithLabelValues(c.name).Set(float64(seq))
+	r.told(c, told)
+	return len(told), nil
+}
+
+// told counts events that a consumer now has.
+func (r *Relay) told(c *consumer, events []Event) {
+	if len(events) == 0 {
+		return
 	}
-	return n, nil
+	r.reached.WithLabelValues(c.name).Set(float64(events[len(events)-1].Seq))
+	seconds, now := r.seconds.WithLabelValues(c.name), r.clock.Now()
+	for i := range events {
+		seconds.Observe(max(0, now.Sub(events[i].Time).Seconds()))
+	}
 }
 
 func (r *Relay) stepOutside(ctx context.Context, c *consumer, limit int) (int, error) {
@@ -216,7 +230,7 @@ func (r *Relay) stepOutside(ctx context.Context, c *consumer, limit int) (int, e
 		err = r.db.Update(finish, func(tx *sqldb.Tx) error { return moveCursor(tx, c.name, to) })
 		over()
 		if err == nil {
-			r.reached.WithLabelValues(c.name).Set(float64(to))
+			r.told(c, events[:done])
 		}
 	}
 	return done, errors.Join(failure, err)
