@@ -21,12 +21,15 @@ type claims struct {
 	Device string `json:"device,omitempty"`
 	Name   string `json:"name,omitempty"`
 	Role   string `json:"role,omitempty"` // empty or "user"; "operator" from the built-in issuer only
+	// Topics are the open topics that the user may join and publish to.
+	Topics *wire.TopicGrants `json:"topics,omitempty"`
 }
 
 const (
 	nameMax   = 100 // characters of the claim name that are kept
 	scopesMax = 64
 	jtiMax    = 128
+	grantsMax = 100 // patterns of topics
 	rsaMin    = 2048 / 8
 )
 
@@ -104,8 +107,11 @@ func (v *Verifier) identityOf(c *claims) (Identity, error) {
 	if len(scopes) > scopesMax {
 		return Identity{}, fmt.Errorf("%w: more than %d scopes", ErrRefused, scopesMax)
 	}
+	if t := c.Topics; t != nil && len(t.Join)+len(t.Publish) > grantsMax {
+		return Identity{}, fmt.Errorf("%w: more than %d patterns of topics", ErrRefused, grantsMax)
+	}
 	return Identity{
-		Caller:  wire.Caller{Role: role, User: wire.UserID(c.Subject), Device: wire.DeviceID(c.Device), Scopes: scopes},
+		Caller:  wire.Caller{Role: role, User: wire.UserID(c.Subject), Device: wire.DeviceID(c.Device), Scopes: scopes, Topics: c.Topics},
 		Expires: c.ExpiresAt.UTC(), Issued: c.IssuedAt.UTC(),
 		Name: cut(c.Name, nameMax), TokenID: c.ID,
 	}, nil
@@ -168,6 +174,7 @@ type MintOptions struct {
 	Name   string
 	Scopes []string
 	Role   wire.Role // empty means user
+	Topics *wire.TopicGrants
 }
 
 // Mint signs a token of the built-in issuer for user that ends after ttl. It
@@ -196,7 +203,7 @@ func Mint(secret []byte, audience string, now time.Time, user wire.UserID, ttl t
 			Issuer: BuiltIn, Subject: string(user), ID: wire.NewID[string]("tok_", now),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},
-		Scope: strings.Join(o.Scopes, " "), Device: string(o.Device), Name: o.Name, Role: string(o.Role),
+		Scope: strings.Join(o.Scopes, " "), Device: string(o.Device), Name: o.Name, Role: string(o.Role), Topics: o.Topics,
 	}
 	if audience != "" {
 		c.Audience = jwt.ClaimStrings{audience}
