@@ -14,6 +14,8 @@ import (
 // well has its rule there.
 var ledgerRules = []Rule{
 	{Is: payments.ErrReserved, Code: "ledger_reserved", Status: 403, Title: "Belongs to payments"},
+	{Is: ledger.ErrBusy, Code: "ledger_busy", Status: 429, Title: "Too many transfers wait", RetryAfter: 1, Hide: true},
+	{Is: ledger.ErrStopped, Code: "ledger_unavailable", Status: 503, Title: "The ledger cannot be reached", RetryAfter: 1, Hide: true},
 	{Is: ledger.ErrAccountUnknown, Code: "account_unknown", Status: 404, Title: "No such account"},
 	{Is: ledger.ErrUnknown, Code: "transfer_unknown", Status: 404, Title: "No such transfer"},
 	{Is: ledger.ErrPendingUnknown, Code: "transfer_unknown", Status: 404, Title: "No such pending transfer"},

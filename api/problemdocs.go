@@ -68,6 +68,7 @@ var problemDocs = map[string]string{
 	"idempotency_key_reused":  "This idempotency key came with another request before. Make a new key for a new effect.",
 	"ledger_unavailable":      "The ledger did not answer. Whether the money moved is unknown: send the same request with the same key again, which gives the same answer if it did.",
 	"idempotency_key_invalid": "An idempotency key has 1 to 255 bytes of printable ASCII.",
+	"ledger_busy":             "As many transfers wait to be recorded as may; nothing was recorded. Wait for retry_after seconds and repeat the request with the same key.",
 	"idempotency_in_progress": "The first request with this key has not been answered yet. Wait for retry_after seconds and repeat it with the same key.",
 	"auth_unavailable":        "The issuer's keys or the revocations cannot be read at the moment. Retry; nothing is wrong with the token.",
 
@@ -112,6 +113,11 @@ var problemDocs = map[string]string{
 	"webhook_url_invalid": "Webhooks go to public hosts over https, without user, password or fragment in the URL. In dev mode plain http and private addresses are allowed too.",
 	"webhook_limit":       "There are as many webhooks as a node may have. Delete one that is not needed.",
 	"webhook_disabled":    "The webhook is disabled: on request, or because it answered 410. Enable it with webhooks.update first.",
+
+	"topic_forbidden":       "The token's claim topics has no pattern that covers this topic, and the node's configuration does not make it public. Mint a token with one.",
+	"publication_too_large": "The data of one publication has at most 64 KiB of compact JSON.",
+	"topic_limit":           "A session may join 100 topics, or what topics.max_per_session says. Leave one first.",
+	"topics_unavailable":    "The store behind open topics did not answer. Whether a publication went out is unknown: send it again with the same client_id, which publishes it once.",
 
 	"safety_denied":          "The safety rules do not allow this payment; details.explain says why, for people. This answer is remembered under its idempotency key. The payer can decline the request.",
 	"safety_limit":           "The payer would commit more than a limit allows: details.left is what it leaves, details.frees (and until) when it leaves enough. This answer is remembered under its idempotency key: try again with a new one.",

@@ -72,23 +72,12 @@ func (b *Books) Move(ctx context.Context, a Actor, moves []Movement) ([]ledger.E
 	for i, m := range moves {
 		m.describe(req, fmt.Sprintf("transfers[%d].", i))
 	}
-	return once(ctx, b.s, a, req, func(tx *sqldb.Tx, now time.Time) ([]ledger.Entry, error) {
-		group := make([]ledger.Transfer, len(moves))
-		for i, m := range moves {
-			group[i] = m.transfer(a, i, now)
-		}
-		if _, err := b.s.book.Record(tx, now, group...); err != nil {
-			return nil, err
-		}
-		entries := make([]ledger.Entry, len(group))
-		for i := range group {
-			var err error
-			if entries[i], err = ledger.Get(tx, group[i].ID); err != nil {
-				return nil, err
-			}
-		}
-		return entries, nil
-	})
+	now := b.s.now()
+	group := make([]ledger.Transfer, len(moves))
+	for i, m := range moves {
+		group[i] = m.transfer(a, i, now)
+	}
+	return commitOnce(ctx, b.s, a, req, now, "", group, func(e []ledger.Entry) []ledger.Entry { return e })
 }
 
 // describe writes m into what two requests with one key must have in common.
@@ -252,52 +241,67 @@ type Resolution struct {
 
 // Post moves what a pending transfer reserved, in full or in part; the rest is released.
 func (b *Books) Post(ctx context.Context, a Actor, r Resolution) (ledger.Entry, error) {
-	return b.resolve(ctx, a, "ledger.post", r, func(tx *sqldb.Tx, now time.Time, t ledger.Transfer) error {
-		t.Kind, t.Resolves, t.Legs = ledger.Post, r.Transfer, legsOf(r.Legs)
-		_, err := b.s.book.Record(tx, now, t)
-		return err
-	})
+	return b.resolve(ctx, a, "ledger.post", r, ledger.Transfer{Kind: ledger.Post, Legs: legsOf(r.Legs)})
 }
 
 // Void releases what a pending transfer reserved.
 func (b *Books) Void(ctx context.Context, a Actor, r Resolution) (ledger.Entry, error) {
-	return b.resolve(ctx, a, "ledger.void", r, func(tx *sqldb.Tx, now time.Time, t ledger.Transfer) error {
-		t.Kind, t.Resolves = ledger.Void, r.Transfer
-		_, err := b.s.book.Record(tx, now, t)
-		return err
-	})
+	return b.resolve(ctx, a, "ledger.void", r, ledger.Transfer{Kind: ledger.Void})
+}
+
+// resolve lets t resolve a pending transfer of the app, once for a key.
+func (b *Books) resolve(ctx context.Context, a Actor, operation string, r Resolution, t ledger.Transfer) (ledger.Entry, error) {
+	req, err := b.finishing(a, operation, r)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	now := b.s.now()
+	t.ID, t.Reference, t.Note, t.Resolves = newID("tr_", now), keyedReference(a, 0), r.Note, r.Transfer
+	return commitOnce(ctx, b.s, a, req, now, r.Transfer, []ledger.Transfer{t}, func(e []ledger.Entry) ledger.Entry { return e[0] })
 }
 
 // Reverse takes a posted transfer back, all of it and once.
 func (b *Books) Reverse(ctx context.Context, a Actor, r Resolution) (ledger.Entry, error) {
-	return b.resolve(ctx, a, "ledger.reverse", r, func(tx *sqldb.Tx, now time.Time, t ledger.Transfer) error {
-		_, err := b.s.book.Reverse(tx, now, ledger.Reversal{ID: t.ID, Of: r.Transfer, Reference: t.Reference, Note: t.Note})
-		return err
-	})
-}
-
-// resolve lets do finish a transfer of the app, once for a key, and returns what it recorded.
-func (b *Books) resolve(ctx context.Context, a Actor, operation string, r Resolution, do func(*sqldb.Tx, time.Time, ledger.Transfer) error) (ledger.Entry, error) {
-	if err := serverOnly(a); err != nil {
+	req, err := b.finishing(a, "ledger.reverse", r)
+	if err != nil {
 		return ledger.Entry{}, err
 	}
-	if err := b.s.checkText("note", r.Note, noteMax); err != nil {
-		return ledger.Entry{}, err
-	}
-	req := request{"operation": operation, "transfer": r.Transfer, "note": r.Note}
-	describeLegs(req, "", r.Legs)
 	return once(ctx, b.s, a, req, func(tx *sqldb.Tx, now time.Time) (ledger.Entry, error) {
 		of, err := ledger.Get(tx, r.Transfer)
 		if err != nil {
 			return ledger.Entry{}, err
 		}
-		if !strings.HasPrefix(of.Reference, appReference) {
-			return ledger.Entry{}, fmt.Errorf("%w: transfer %s", ErrReserved, of.ID)
-		}
-		t := ledger.Transfer{ID: newID("tr_", now), Reference: keyedReference(a, 0), Note: r.Note}
-		if err := do(tx, now, t); err != nil {
+		if err := ofApp(of.ID, of.Reference); err != nil {
 			return ledger.Entry{}, err
 		}
-		return ledger.Get(tx, t.ID)
+		by := ledger.Reversal{ID: newID("tr_", now), Of: r.Transfer, Reference: keyedReference(a, 0), Note: r.Note}
+		if _, err := b.s.book.Reverse(tx, now, by); err != nil {
+			return ledger.Entry{}, err
+		}
+		return ledger.Get(tx, by.ID)
 	})
+}
+
+// finishing checks a resolution and returns what two requests with one key must have in common.
+func (b *Books) finishing(a Actor, operation string, r Resolution) (request, error) {
+	if err := serverOnly(a); err != nil {
+		return nil, err
+	}
+	if err := b.s.checkText("note", r.Note, noteMax); err != nil {
+		return nil, err
+	}
+	if r.Transfer == "" {
+		return nil, fmt.Errorf("%w: no transfer named", ledger.ErrUnknown)
+	}
+	req := request{"operation": operation, "transfer": r.Transfer, "note": r.Note}
+	describeLegs(req, "", r.Legs)
+	return req, nil
+}
+
+// ofApp reports whether a transfer with this reference is the app's to finish.
+func ofApp(id, reference string) error {
+	if !strings.HasPrefix(reference, appReference) {
+		return fmt.Errorf("%w: transfer %.128s", ErrReserved, id)
+	}
+	return nil
 }

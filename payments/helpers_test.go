@@ -62,6 +62,7 @@ func newWorld(t testing.TB, db *sqldb.DB, cfg payments.Config, change ...func(*p
 		t.Fatal(err)
 	}
 	w.Service = s
+	runTransfers(t, s)
 	return w
 }
 
@@ -182,4 +183,17 @@ func (w *world) changes(id string) []string {
 		w.t.Fatal(err)
 	}
 	return all
+}
+
+// runTransfers commits what the app moves until the test ends.
+func runTransfers(t testing.TB, s *payments.Service) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.RunTransfers(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -175,17 +175,22 @@ func findKey(tx *sqldb.Tx, a Actor) (*keyRow, error) {
 	return &k, nil
 }
 
-// saveKey stores an answer, in place of a running mark if there is one.
+// saveKey stores an answer, in place of a running mark if there is one. It
+// returns ErrInProgress when the key was answered since it was looked for, by
+// something that does not lock it; the transaction must then be undone.
 func saveKey(tx *sqldb.Tx, a Actor, req request, status string, answer any, now time.Time) error {
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("payments: idempotency answer: %w", err)
 	}
-	_, err = tx.Exec("INSERT INTO payments_keys (scope, key, fingerprint, status, answer, created_at) VALUES (?, ?, ?, ?, ?, ?)"+
+	n, err := tx.Exec("INSERT INTO payments_keys (scope, key, fingerprint, status, answer, created_at) VALUES (?, ?, ?, ?, ?, ?)"+
 		" ON CONFLICT (scope, key) DO UPDATE SET status = excluded.status, answer = excluded.answer WHERE payments_keys.status = 'running'",
 		a.scope(), a.Key, req.fingerprint(), status, string(text), now.UnixMilli())
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("payments: idempotency key: %w", err)
+	case n == 0:
+		return ErrInProgress
 	}
 	return nil
 }

@@ -173,6 +173,8 @@ type Service struct {
 	d    Deps
 	book *ledger.Book
 	m    *metrics
+
+	committer *ledger.Committer // of what the app moves by itself
 }
 
 // New returns a Service, or an error when a required dependency is missing or
@@ -208,7 +210,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, d: deps, book: ledger.New(chart), m: newMetrics(deps.Metrics)}, nil
+	s := &Service{cfg: cfg, d: deps, book: ledger.New(chart), m: newMetrics(deps.Metrics)}
+	s.committer = ledger.NewCommitter(deps.DB, s.book, s.now, ledger.CommitterConfig{Metrics: deps.Metrics})
+	return s, nil
 }
 
 // complete fills in the defaults and reports what makes no sense.

@@ -392,7 +392,7 @@ func (p *parts) remember(operation string, problem *wire.Problem) {
 func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
-		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.RunTransfers, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
 		p.reloadRules, p.waiting.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {

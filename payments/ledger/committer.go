@@ -47,7 +47,7 @@ type Committer struct {
 	now   func() time.Time
 	cfg   CommitterConfig
 	queue chan *order
-	ended chan struct{} // closed when Run returns
+	over  []*order // left over from the last commit; Run's own
 
 	mu      sync.RWMutex // held for reading while an order is put into queue
 	stopped bool
@@ -56,17 +56,38 @@ type Committer struct {
 	groups, seconds prometheus.Histogram
 }
 
-// order is one group on its way.
+// Submission is a group of linked transfers with what its caller keeps in the
+// same commit, such as an idempotency key and the answer to it. Its functions
+// are called one at a time, before Commit returns, and again when a commit
+// failed and is tried anew.
+type Submission struct {
+	Transfers []Transfer
+	// Key keeps submissions with the same one in commits of their own, in the
+	// order they came, so that Read sees what the one before it saved.
+	Key string
+	// Read adds queries to those that are run before the group is decided.
+	Read func(b *sqldb.Batch)
+	// Check tells, from what was read, why the group is not to be decided.
+	// Commit returns its error, and nothing is written.
+	Check func() error
+	// Save adds statements to those that record the group, or, when refused is
+	// not nil, to those of the other groups of the commit.
+	Save func(b *sqldb.Batch, entries []Entry, refused error) error
+}
+
+// order is one submission on its way.
 type order struct {
-	group    []Transfer
+	Submission
+	keyed    bool        // it answers for its own repetition
 	taken    atomic.Bool // by the committer, or by a caller who gave up
 	recorded []Recorded
+	entries  []Entry
 	err      error
 	done     chan struct{}
 }
 
-func (o *order) answer(recorded []Recorded, err error) {
-	o.recorded, o.err = recorded, err
+func (o *order) answer(a answer) {
+	o.recorded, o.entries, o.err = a.recorded, a.entries, a.err
 	close(o.done)
 }
 
@@ -86,7 +107,7 @@ func NewCommitter(db *sqldb.DB, book *Book, now func() time.Time, cfg CommitterC
 		cfg.Pause = 50 * time.Millisecond
 	}
 	c := &Committer{
-		db: db, book: book, now: now, cfg: cfg, queue: make(chan *order, cfg.QueueMax), ended: make(chan struct{}),
+		db: db, book: book, now: now, cfg: cfg, queue: make(chan *order, cfg.QueueMax),
 		busy:   prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_ledger_busy_total", Help: "Groups of transfers refused because too many waited."}),
 		groups: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "parley_ledger_commit_groups", Help: "Groups of transfers in one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "parley_ledger_commit_seconds", Help: "Time to decide and commit a batch of groups, with what it waited for the database.",
@@ -110,25 +131,42 @@ func NewCommitter(db *sqldb.DB, book *Book, now func() time.Time, cfg CommitterC
 // ErrUnavailable of sqldb it is not known whether it was recorded: submit it
 // again. When ctx ends before the group is taken up, nothing is recorded.
 func (c *Committer) Submit(ctx context.Context, transfers ...Transfer) ([]Recorded, error) {
-	o := &order{group: transfers, done: make(chan struct{})}
 	if len(transfers) == 0 {
 		return nil, nil
 	}
-	if err := checkGroup(o.group); err != nil {
-		return nil, err
+	o := &order{Submission: Submission{Transfers: transfers}, done: make(chan struct{})}
+	err := c.wait(ctx, o)
+	return o.recorded, err
+}
+
+// Commit is Submit with what the submission carries, and returns the transfers
+// as they stand in the journal. Whether the group happened before is for the
+// submission's Read and Check to say: an id or reference that is used, also for
+// the same, is refused with ErrDuplicate.
+func (c *Committer) Commit(ctx context.Context, s Submission) ([]Entry, error) {
+	o := &order{Submission: s, keyed: true, done: make(chan struct{})}
+	err := c.wait(ctx, o)
+	return o.entries, err
+}
+
+// wait puts an order into the queue and returns its error once it is answered.
+// When ctx ends before it is taken up, it never will be.
+func (c *Committer) wait(ctx context.Context, o *order) error {
+	if err := checkGroup(o.Transfers); err != nil {
+		return err
 	}
 	if err := c.enqueue(o); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-o.done:
 	case <-ctx.Done():
 		if o.taken.CompareAndSwap(false, true) {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		<-o.done
 	}
-	return o.recorded, o.err
+	return o.err
 }
 
 func (c *Committer) enqueue(o *order) error {
@@ -150,49 +188,58 @@ func (c *Committer) enqueue(o *order) error {
 // The database must run longer.
 func (c *Committer) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
-	for {
-		select {
-		case o := <-c.queue:
-			c.commit(lasting, c.collect(o))
-			continue
-		case <-ctx.Done():
-		}
-		break
+	for ctx.Err() == nil {
+		c.commit(lasting, c.collect(ctx.Done()))
 	}
 	c.mu.Lock()
 	c.stopped = true
 	c.mu.Unlock()
-	for {
+	for len(c.queue) > 0 || len(c.over) > 0 {
+		c.commit(lasting, c.collect(ctx.Done()))
+	}
+	return nil
+}
+
+// collect waits for an order and takes what else is there. Those who have just
+// been answered get a chance to come back first: they are better served in this
+// commit than in the next. An order with the key of another one is left over.
+func (c *Committer) collect(done <-chan struct{}) []*order {
+	waiting := c.over
+	if c.over = nil; len(waiting) == 0 {
 		select {
 		case o := <-c.queue:
-			c.commit(lasting, c.collect(o))
-		default:
+			waiting = append(waiting, o)
+		case <-done:
 			return nil
 		}
 	}
-}
-
-// collect takes what waits. Those who have just been answered get a chance to
-// come back first: they are better served in this commit than in the next.
-func (c *Committer) collect(first *order) []*order {
-	for waiting := -1; waiting < len(c.queue); {
-		waiting = len(c.queue)
+	for before := -1; before < len(c.queue); {
+		before = len(c.queue)
 		runtime.Gosched()
 	}
-	batch := make([]*order, 0, min(len(c.queue)+1, c.cfg.GroupMax))
-	for o := first; ; {
-		if o.taken.CompareAndSwap(false, true) {
+	var batch []*order
+	keys := map[string]bool{}
+	take := func(o *order) {
+		switch {
+		case o.Key != "" && keys[o.Key]:
+			c.over = append(c.over, o)
+		case o.taken.CompareAndSwap(false, true):
 			batch = append(batch, o)
+			keys[o.Key] = true
 		}
-		if len(batch) == c.cfg.GroupMax {
-			return batch
-		}
+	}
+	for _, o := range waiting {
+		take(o)
+	}
+	for len(batch)+len(c.over) < c.cfg.GroupMax {
 		select {
-		case o = <-c.queue:
+		case o := <-c.queue:
+			take(o)
 		default:
 			return batch
 		}
 	}
+	return batch
 }
 
 // commit records a batch and answers every order in it.
@@ -212,9 +259,9 @@ func (c *Committer) commit(ctx context.Context, batch []*order) {
 	c.groups.Observe(float64(len(batch)))
 	for i, o := range batch {
 		if err != nil {
-			o.answer(nil, err)
+			o.answer(answer{err: err})
 		} else {
-			o.answer(answers[i].recorded, answers[i].err)
+			o.answer(answers[i])
 		}
 	}
 }
@@ -222,7 +269,10 @@ func (c *Committer) commit(ctx context.Context, batch []*order) {
 // answer is what a group of a batch led to.
 type answer struct {
 	recorded []Recorded
+	entries  []Entry // where the group is keyed
 	err      error
+
+	unchecked bool // its Check said no: nothing is written for it
 }
 
 // try commits the batch, again while the database cannot be reached. An
@@ -249,22 +299,62 @@ func (c *Committer) try(ctx context.Context, batch []*order) ([]answer, error) {
 func (b *Book) recordAll(tx *sqldb.Tx, at time.Time, batch []*order) ([]answer, error) {
 	groups := make([][]Transfer, len(batch))
 	for i, o := range batch {
-		groups[i] = o.group
+		groups[i] = o.Transfers
 	}
 	w := newWriter(tx, b.chart, at)
-	if err := w.load(true, groups...); err != nil {
-		return nil, err
+	reads := w.loading(true, groups...)
+	for _, o := range batch {
+		if o.Read != nil {
+			o.Read(reads)
+		}
+	}
+	if err := reads.Send(); err != nil {
+		return nil, fmt.Errorf("ledger: load: %w", err)
 	}
 	answers := make([]answer, len(groups))
-	for i, g := range groups {
-		before, err := w.recordedBefore(g)
-		if err != nil && !errors.Is(err, ErrDuplicate) {
+	for i, o := range batch {
+		var err error
+		if answers[i], err = w.decide(o); err != nil {
 			return nil, err
 		}
-		if before == nil && err == nil {
-			before, err = w.record(g)
-		}
-		answers[i] = answer{before, err}
 	}
-	return answers, w.save()
+	return answers, w.saveWith(func(saves *sqldb.Batch) error { return keepAll(saves, batch, answers) })
+}
+
+// decide tells what a group leads to; an error of its own means that nothing can be decided.
+func (w *writer) decide(o *order) (a answer, err error) {
+	if o.keyed {
+		if o.Check != nil {
+			if a.err = o.Check(); a.err != nil {
+				a.unchecked = true
+				return a, nil
+			}
+		}
+		first := len(w.rows)
+		if a.recorded, a.err = w.record(o.Transfers); a.err == nil {
+			a.entries = entriesOf(w.rows[first:])
+		}
+		return a, nil
+	}
+	a.recorded, a.err = w.recordedBefore(o.Transfers)
+	if a.err != nil && !errors.Is(a.err, ErrDuplicate) {
+		return a, a.err
+	}
+	if a.recorded == nil && a.err == nil {
+		a.recorded, a.err = w.record(o.Transfers)
+	}
+	return a, nil
+}
+
+// keepAll lets the submissions add what they keep.
+func keepAll(saves *sqldb.Batch, batch []*order, answers []answer) error {
+	for i, o := range batch {
+		if o.Save == nil || answers[i].unchecked {
+			continue
+		}
+		if err := o.Save(saves, answers[i].entries, answers[i].err); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ func batchOf(groups ...[]Transfer) []*order {
 		for j := range g {
 			g[j].Kind = Posted
 		}
-		batch[i] = &order{group: g, done: make(chan struct{})}
+		batch[i] = &order{Submission: Submission{Transfers: g}, done: make(chan struct{})}
 	}
 	return batch
 }
@@ -41,7 +41,7 @@ func together(t *testing.T, c *Committer, batch []*order) {
 		t.Fatal(err)
 	}
 	for i, a := range answers {
-		batch[i].answer(a.recorded, a.err)
+		batch[i].answer(a)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestCommit_HoldsWithinOneBatch(t *testing.T) {
 		resolve := func(id, of string) []Transfer { return []Transfer{{ID: id, Resolves: of}} }
 		batch := batchOf(reserve("h1"), reserve("h2"), reserve("h3"), resolve("p1", "h1"), resolve("v2", "h2"), resolve("v1", "h1"), resolve("p4", "h4"))
 		for i, k := range []Kind{Pending, Pending, Pending, Post, Void, Void, Post} {
-			batch[i].group[0].Kind = k
+			batch[i].Transfers[0].Kind = k
 		}
 		together(t, c, batch)
 		for i, want := range []error{nil, nil, nil, nil, nil, ErrResolved, ErrPendingUnknown} {
@@ -109,7 +109,7 @@ func TestCommit_HoldsWithinOneBatch(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 		late := batchOf(resolve("v3", "h3"), resolve("v4", "h3"))
-		late[0].group[0].Kind, late[1].group[0].Kind = Void, Void
+		late[0].Transfers[0].Kind, late[1].Transfers[0].Kind = Void, Void
 		together(t, c, late)
 		if late[0].err != nil || !errors.Is(late[1].err, ErrResolved) {
 			t.Errorf("%v, %v", late[0].err, late[1].err)

@@ -70,6 +70,37 @@ func Get(tx *sqldb.Tx, id string) (Entry, error) {
 	return entries[0], nil
 }
 
+// ReadReference adds the query to a batch that tells the reference of one
+// transfer; each is not called when there is none of this id.
+func ReadReference(b *sqldb.Batch, id string, each func(reference string)) {
+	b.Query("SELECT reference FROM ledger_transfers WHERE id = ? AND kind IN ('posted', 'pending', 'post', 'void')", func(r sqldb.Row) error {
+		var reference string
+		err := r.Scan(&reference)
+		each(reference)
+		return err
+	}, id)
+}
+
+// entriesOf returns the transfers among rows that were just decided, as Get will.
+func entriesOf(rows []*stored) []Entry {
+	entries := make([]Entry, 0, len(rows))
+	for _, r := range rows {
+		if r.kind == openKind {
+			continue
+		}
+		e := Entry{
+			Seq: r.seq, ID: r.id, Kind: r.kind, Resolves: r.resolves, Reference: r.reference, Note: r.note, Hash: r.hash,
+			EffectiveAt: fromMillis(r.effectiveAt), RecordedAt: fromMillis(r.recordedAt), ExpiresAt: fromMillis(r.expiresAt),
+			Postings: make([]Posting, len(r.postings)),
+		}
+		for i, p := range r.postings {
+			e.Postings[i] = Posting(p.Leg)
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
 // Query narrows a list of transfers; empty fields do not.
 type Query struct {
 	Account, Currency string

@@ -28,11 +28,19 @@ var (
 // since load, in one round trip. It returns ErrDuplicate when an id, a
 // reference or a resolution is used already and load was not asked.
 func (w *writer) save() error {
+	return w.saveWith(func(*sqldb.Batch) error { return nil })
+}
+
+// saveWith is save with statements of others in the same round trip.
+func (w *writer) saveWith(more func(*sqldb.Batch) error) error {
 	b := w.tx.Batch()
 	w.saveRows(b)
 	w.savePostings(b)
 	w.saveAccounts(b)
 	w.saveHolds(b)
+	if err := more(b); err != nil {
+		return err
+	}
 	w.rows, w.dirty = nil, map[accountKey]bool{}
 	switch err := b.Send(); {
 	case errors.Is(err, sqldb.ErrRows):
