@@ -15,7 +15,8 @@ type Identity struct {
 	// Device, if set, is the only device that may use the token.
 	Device wire.DeviceID
 	Scopes []string
-	Role   wire.Role // empty means user
+	Topics *wire.TopicGrants // open topics that the token covers
+	Role   wire.Role         // empty means user
 	Name   string
 	// TokenID is the token's "jti", by which it can be revoked; may be empty.
 	TokenID string

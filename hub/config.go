@@ -87,6 +87,12 @@ type Config struct {
 	// each gets a random part of it. Default 5 s.
 	RetryAfterDrain time.Duration
 
+	// Streams keeps what is published to open topics; nil: what the bus loses is told as a gap.
+	Streams Streams
+	// MayJoin tells which open topics a caller may hear of, asked when a token is
+	// replaced; nil: all.
+	MayJoin func(c wire.Caller, topic string) bool
+
 	Observers []Observer
 	// SignedOut tells whether a device's tokens that were issued then are
 	// withdrawn: the token of a session need not name its device. nil: none are.

@@ -72,6 +72,8 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 			}
 		case kindRevoke:
 			r.revokeFrame(m.Frame)
+		case broker.KindStream:
+			delivered += r.fanOutTopic(m)
 		case kindTold:
 			if r.cfg.OnTold != nil {
 				r.cfg.OnTold(m.Frame)
@@ -79,6 +81,11 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 		}
 	}
 	r.metrics.delivered.Add(float64(delivered))
+	r.flushDirty()
+}
+
+// flushDirty writes to each socket that got something.
+func (r *receiver) flushDirty() {
 	for _, s := range r.dirty {
 		s.mu.Lock()
 		s.dirty = false
@@ -110,6 +117,7 @@ func (r *receiver) fanOut(ctx context.Context, m *broker.Message) (sockets int) 
 // Lost implements broker.Receiver: at its next heartbeat every session compares its positions.
 func (r *receiver) Lost(context.Context) {
 	r.losses.Add(1)
+	r.doubtAll()
 	r.metrics.drops[dropLost].Inc()
 	r.cfg.Log.Warn("bus may have lost messages: comparing heads")
 }

@@ -13,8 +13,13 @@ import (
 	"parley/wire"
 )
 
-// Subprotocol is the WebSocket subprotocol that clients must offer.
-const Subprotocol = "parley.v1"
+// The WebSocket subprotocols, of which a client must offer one: JSON in text
+// frames, and the same messages as CBOR (RFC 8949) in binary frames. The first
+// on the client's list is spoken.
+const (
+	Subprotocol     = "parley.v1"
+	SubprotocolCBOR = "parley.v1.cbor"
+)
 
 // Hub holds this node's sockets. It is an http.Handler that accepts them, a
 // wire.Publisher that reaches them, and works while Run does. All its methods
@@ -31,6 +36,9 @@ type Hub struct {
 	places      places
 	opening     turnstile
 	budget      budget
+	shared      shared
+	audiences   *audiences
+	readers     *readers
 	revocations revocations
 	checks      chan []*session // sessions whose heads are to be compared
 	stamp       atomic.Int64
@@ -51,12 +59,13 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 	cfg = cfg.withDefaults()
 	h := &Hub{
 		cfg: cfg, backend: backend, bus: bus, epoch: time.Now(),
-		roster:  newRoster(),
-		wheel:   newWheel(),
-		places:  newPlaces(cfg.MaxPerAddr),
-		opening: make(turnstile, maxOpeners),
-		checks:  make(chan []*session, 1),
-		live:    make(map[*session]struct{}),
+		roster:    newRoster(),
+		wheel:     newWheel(),
+		places:    newPlaces(cfg.MaxPerAddr),
+		opening:   make(turnstile, maxOpeners),
+		audiences: newAudiences(), readers: newReaders(),
+		checks: make(chan []*session, 1),
+		live:   make(map[*session]struct{}),
 	}
 	h.budget.max = cfg.TotalQueueBytes
 	h.metrics = newMetrics(h)
@@ -79,6 +88,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.hearNodes(running) })
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
+	for range streamReaders {
+		g.Go(func() error { h.readStreams(running); return nil })
+	}
 	err := g.Wait()
 	h.stop(cancel)
 	workers.all.Wait()

@@ -17,18 +17,21 @@ var resultNames = [resultCount]string{"ok", "problem", "refused", "invalid"}
 
 // Reasons why something was not delivered, as counted by parley_hub_drops_total.
 const (
-	dropBus      = iota // the bus was too far behind; found again by comparing heads
-	dropLost            // the bus said that it may have lost messages
-	dropOld             // the client had the entry already
-	dropHeld            // too many signals while the session opened
-	dropEncode          // an event that is no JSON
-	dropLogError        // the log could not be read
-	dropLogShort        // the log did not have what was published
-	dropCheck           // heads were not compared
+	dropBus          = iota // the bus was too far behind; found again by comparing heads
+	dropLost                // the bus said that it may have lost messages
+	dropOld                 // the client had the entry already
+	dropHeld                // too many signals while the session opened
+	dropEncode              // an event that is no JSON
+	dropLogError            // the log could not be read
+	dropLogShort            // the log did not have what was published
+	dropCheck               // heads were not compared
+	dropTopicHeld           // too much of a topic while a session joined it
+	dropTopicWaiting        // too much of a topic while its stream was read
+	dropTopicGap            // a client was told that it lacks publications of a topic
 	dropCount
 )
 
-var dropNames = [dropCount]string{"bus", "lost", "old", "held", "encode", "log_error", "log_short", "check"}
+var dropNames = [dropCount]string{"bus", "lost", "old", "held", "encode", "log_error", "log_short", "check", "topic_held", "topic_waiting", "topic_gap"}
 
 // metrics are the hub's own; every counter is there from the start.
 type metrics struct {
@@ -41,6 +44,7 @@ type metrics struct {
 	published  prometheus.Counter
 	delivered  prometheus.Counter
 	holes      prometheus.Counter
+	recovered  prometheus.Counter
 
 	callSeconds, fanout, batch, resumed prometheus.Histogram
 }
@@ -63,6 +67,7 @@ func newMetrics(h *Hub) *metrics {
 		published:   counter("published_total", "Events published on this node."),
 		delivered:   counter("delivered_total", "Events queued for a socket."),
 		holes:       counter("holes_total", "Entries that did not follow on and made a session read the log."),
+		recovered:   counter("topic_recovered_total", "Publications of topics that the bus had lost and that were read from what is kept."),
 		callSeconds: histogram("call_seconds", "Time of operations called on sockets.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
 		fanout:      histogram("fanout_sockets", "Sockets reached by an event.", prometheus.ExponentialBuckets(1, 4, 9)),
 		batch:       histogram("batch_messages", "Messages that left together in one write to a socket.", prometheus.ExponentialBuckets(1, 2, 9)),
@@ -87,8 +92,9 @@ func newMetrics(h *Hub) *metrics {
 		m.drops[i] = drops.WithLabelValues(name)
 	}
 	if r := h.cfg.Metrics; r != nil {
-		r.MustRegister(m.opens, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.callSeconds, m.fanout,
+		r.MustRegister(m.opens, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.recovered, m.callSeconds, m.fanout,
 			m.batch, m.resumed, requests, drops,
+			gauge("topics", "Open topics that sessions of this node have joined.", func() float64 { return float64(len(h.audiences.all())) }),
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
 			gauge("sockets_capacity", "The most of them; negative: no limit.", func() float64 { return float64(h.cfg.MaxSockets) }),
 			gauge("unopened_capacity", "The most sockets without an open session; negative: no limit.", func() float64 { return float64(h.cfg.MaxUnopened) }),

@@ -180,7 +180,7 @@ func (s *session) join(ctx context.Context, id Identity, in openParams) *wire.Pr
 	h := s.hub
 	s.mu.Lock()
 	s.stage = stageOpening
-	s.caller = wire.Caller{Role: id.Role, User: id.User, Device: in.Device, Session: s.id, Scopes: id.Scopes, Addr: s.addr}
+	s.caller = wire.Caller{Role: id.Role, User: id.User, Device: in.Device, Session: s.id, Scopes: id.Scopes, Topics: id.Topics, Addr: s.addr}
 	s.token = token{id: id.TokenID, issued: id.Issued, expires: id.Expires}
 	s.name = in.Name
 	s.mu.Unlock()
@@ -308,11 +308,15 @@ func (s *session) refresh(ctx context.Context, raw json.RawMessage) (json.RawMes
 		return nil, h.problem("token_mismatch")
 	}
 	s.mu.Lock()
-	s.caller.Scopes = id.Scopes
+	s.caller.Scopes, s.caller.Topics = id.Scopes, id.Topics
+	caller = s.caller
 	s.token = token{id: id.TokenID, issued: id.Issued, expires: id.Expires}
 	s.mu.Unlock()
 	if h.signedOut(s.identity()) {
 		return nil, s.turnAway(h.problem("token_revoked"))
+	}
+	if may := h.cfg.MayJoin; may != nil {
+		s.expel("token", func(topic string) bool { return !may(caller, topic) })
 	}
 	body, err := json.Marshal(struct {
 		Expires *time.Time `json:"expires"`

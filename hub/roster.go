@@ -120,7 +120,7 @@ func (h *Hub) enter(ctx context.Context, s *session) (older []*session, err erro
 	return older, nil
 }
 
-// leave takes s off the roster; it may be called more than once.
+// leave takes s off the roster and out of the topics it has joined; it may be called more than once.
 func (h *Hub) leave(s *session) {
 	s.mu.Lock()
 	joined, subscribed := s.caller.User != "", s.subscribed
@@ -129,6 +129,7 @@ func (h *Hub) leave(s *session) {
 	if joined {
 		h.roster.remove(s)
 	}
+	s.stand(func(string) bool { return true })
 	if subscribed {
 		h.bus.Unsubscribe(string(s.caller.User))
 	}

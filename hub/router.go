@@ -29,9 +29,7 @@ type job struct {
 func (s *session) route(ctx context.Context, data []byte) {
 	f, err := parseFrame(data, s.hub.cfg.MaxBatch)
 	if err != nil {
-		s.count(resultInvalid)
-		s.admit(1)
-		s.push(textFrame(appendError(nil, null, invalid(err))))
+		s.reject(err)
 		return
 	}
 	if !f.batch && f.requests[0].method == methodHeartbeat && f.requests[0].notification() {
@@ -45,6 +43,13 @@ func (s *session) route(ctx context.Context, data []byte) {
 	if !s.enqueue(ctx, f, data) {
 		s.refuse(f, s.hub.problemInFlight())
 	}
+}
+
+// reject answers what is no frame of requests.
+func (s *session) reject(err error) {
+	s.count(resultInvalid)
+	s.admit(1)
+	s.push(textFrame(appendError(nil, null, invalid(err))))
 }
 
 // admit takes tokens for n requests. Whoever goes on after RateWarnings refusals is cut.
@@ -128,6 +133,7 @@ func (s *session) work(ctx context.Context) {
 			}
 		}
 		s.answer(j.batch, answers)
+		s.seatLive()
 		s.afterJob(ctx)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"parley/wire"
 )
@@ -26,7 +25,8 @@ const (
 // session started has ended too.
 type session struct {
 	hub     *Hub
-	link    *link
+	link    link
+	form    form
 	pollers *pollers // that read it; nil: a goroutine does
 	poller  *poller
 	fd      int
@@ -58,6 +58,7 @@ type session struct {
 	told     bool          // observers know of the session
 	settled  bool          // no longer counted among the unopened
 
+	seating    *seating      // in open topics; nil: none
 	subscribed bool          // to its user's topic
 	dirty      bool          // on the list of a round of deliveries
 	nextBeat   time.Duration // hub uptime of the next heartbeat
@@ -134,13 +135,23 @@ func (s *session) take(ctx context.Context, op byte, payload []byte) {
 		if _, ok := s.admit(1); ok { // pings count as requests do
 			s.push(append(appendHeader(make([]byte, 0, 2+len(payload)), finPong, len(payload)), payload...))
 		}
-	case op != opText:
-		s.end(endNotText)
-	case !utf8.Valid(payload):
-		s.end(endNotUTF8)
+	default:
+		s.hear(ctx, op, payload)
+	}
+}
+
+// hear takes in one message.
+func (s *session) hear(ctx context.Context, op byte, payload []byte) {
+	json, wrong, err := s.form.message(op, payload, s.hub.cfg.MaxFrame)
+	switch {
+	case wrong.reason != "":
+		s.end(wrong)
+	case err != nil:
+		s.hub.metrics.messagesIn.Inc()
+		s.reject(err)
 	default:
 		s.hub.metrics.messagesIn.Inc()
-		s.route(ctx, payload)
+		s.route(ctx, json)
 	}
 }
 
@@ -209,7 +220,7 @@ func (s *session) endLocked(now time.Duration) {
 	s.stage = stageEnded
 	s.jobs, s.jobBytes = nil, 0
 	s.closeBy = now + s.hub.cfg.CloseTimeout
-	s.sealLocked(closeFrame(s.ending.code, s.ending.text), s.ending.drop, now)
+	s.sealLocked(s.form.closing(s.ending.code, s.ending.text), s.ending.drop, now)
 	s.hub.wheel.schedule(s, s.closeBy)
 }
 

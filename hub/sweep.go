@@ -117,6 +117,9 @@ func (s *session) expire(expires time.Time) (ended bool) {
 		s.end(endExpired)
 		return true
 	}
+	if left <= 0 {
+		s.expel("token_expired", func(string) bool { return true })
+	}
 	if notice {
 		s.notify("session.expiring", struct {
 			Expires time.Time `json:"expires"`

@@ -51,7 +51,7 @@ func (d *door) Authenticate(ctx context.Context, token string, addr netip.Addr) 
 		return hub.Identity{}, err
 	}
 	return hub.Identity{
-		User: id.Caller.User, Device: id.Caller.Device, Scopes: id.Caller.Scopes, Role: id.Caller.Role,
+		User: id.Caller.User, Device: id.Caller.Device, Scopes: id.Caller.Scopes, Topics: id.Caller.Topics, Role: id.Caller.Role,
 		Name: id.Name, TokenID: id.TokenID, Issued: id.Issued, Expires: id.Expires,
 	}, nil
 }
