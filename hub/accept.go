@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,21 +18,38 @@ import (
 // that the request and its buffers can go.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &session{hub: h, addr: h.cfg.ClientAddr(r), born: h.uptime()}
-	if p := h.welcome(r, s.addr); p != nil {
-		h.metrics.refused.WithLabelValues(p.Code).Inc()
-		writeProblem(w, p)
+	p := h.handshakeProblem(r)
+	if p == nil {
+		p = h.welcome(r, s.addr)
+	}
+	if p != nil {
+		h.refuse(w, p)
 		return
 	}
+	s.form, _ = offered(r.Header)
 	h.accept(w, r, s)
 }
 
-// welcome decides whether a handshake is accepted, and takes its places if so.
+// refuse answers a handshake with a problem.
+func (h *Hub) refuse(w http.ResponseWriter, p *wire.Problem) {
+	h.metrics.refused.WithLabelValues(p.Code).Inc()
+	writeProblem(w, p)
+}
+
+// handshakeProblem says what is missing for a WebSocket.
+func (h *Hub) handshakeProblem(r *http.Request) *wire.Problem {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return h.problem("websocket_required")
+	}
+	if _, ok := offered(r.Header); !ok {
+		return h.problem("subprotocol_required")
+	}
+	return nil
+}
+
+// welcome decides whether a client may have a session, and takes its places if so.
 func (h *Hub) welcome(r *http.Request, addr netip.Addr) *wire.Problem {
 	switch {
-	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		return h.problem("websocket_required")
-	case !offers(r.Header, Subprotocol):
-		return h.problem("subprotocol_required")
 	case !h.originAllowed(r):
 		return h.problem("origin_not_authorized")
 	case h.draining():
@@ -104,16 +122,16 @@ func (h *Hub) attach(ctx context.Context, s *session, early []byte) {
 	go s.serve(ctx, early)
 }
 
-// offers reports whether the client's handshake lists the subprotocol.
-func offers(header http.Header, subprotocol string) bool {
+// offered returns the first subprotocol on the client's list that is spoken here.
+func offered(header http.Header) (f form, ok bool) {
 	for _, line := range header.Values("Sec-WebSocket-Protocol") {
 		for p := range strings.SplitSeq(line, ",") {
-			if strings.TrimSpace(p) == subprotocol {
-				return true
+			if i := slices.Index(subprotocols[:], strings.TrimSpace(p)); i >= 0 {
+				return form(i), true
 			}
 		}
 	}
-	return false
+	return formJSON, false
 }
 
 // originAllowed reports whether a page of the request's origin may connect.

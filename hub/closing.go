@@ -24,7 +24,7 @@ const (
 	reasonSilent       = "silent"        // no frame for two and a half heartbeats
 	reasonOversize     = "oversize"      // 1009
 	reasonProtocol     = "protocol"      // 1002
-	reasonNotText      = "not_text"      // 1003 or 1007
+	reasonNotText      = "not_text"      // 1003 or 1007: not in the subprotocol's encoding
 	reasonBusy         = "busy"          // 1013: the session could not be opened now
 	reasonLimit        = "limit"         // 1013: the user has too many sessions
 	reasonStop         = "stop"          // 1001: the node stops without draining
@@ -74,6 +74,7 @@ var (
 	endProtocol    = ending{code: closeProtocol, text: "WebSocket protocol violated", reason: reasonProtocol}
 	endOversize    = ending{code: closeOversize, text: "message too large", reason: reasonOversize}
 	endNotText     = ending{code: closeNotText, text: "text messages only", reason: reasonNotText}
+	endNotBinary   = ending{code: closeNotText, text: "binary messages only", reason: reasonNotText}
 	endNotUTF8     = ending{code: closeNotUTF8, text: "not UTF-8", reason: reasonNotText}
 	endLimit       = ending{code: closeTryLater, text: "too many sessions of this user", reason: reasonLimit}
 	endStop        = ending{code: closeGoingAway, text: "node stops", reason: reasonStop}

@@ -8,16 +8,32 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
-// link is the network side of a session.
-type link struct {
+// link is the network side of a session: a WebSocket's connection, or a stream
+// of server-sent events.
+type link interface {
+	// Read waits for bytes from the client, or for the end.
+	Read(b []byte) (int, error)
+	// Write waits until b is taken, or for the deadline, after which it can be
+	// tried again if the error is os.ErrDeadlineExceeded.
+	Write(b []byte) (int, error)
+	SetWriteDeadline(at time.Time) error
+	// tryWrite writes what is taken at once, which may be nothing.
+	tryWrite(b []byte) (int, error)
+	// cut ends the link without a farewell and never blocks.
+	cut()
+}
+
+// socket is the link of a WebSocket.
+type socket struct {
 	net.Conn
 	raw syscall.RawConn // nil when the connection is no plain socket (TLS, a pipe)
 }
 
-func newLink(c net.Conn) *link {
-	l := &link{Conn: c}
+func newSocket(c net.Conn) *socket {
+	l := &socket{Conn: c}
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			l.raw = raw
@@ -26,17 +42,24 @@ func newLink(c net.Conn) *link {
 	return l
 }
 
-// cut ends the connection without a farewell. It never blocks: a TLS connection
-// is cut below its closing alert.
-func (l *link) cut() {
+// raw is the session's socket, nil when a poller cannot read it.
+func (s *session) raw() syscall.RawConn {
+	if l, ok := s.link.(*socket); ok {
+		return l.raw
+	}
+	return nil
+}
+
+// cut implements link: a TLS connection is cut below its closing alert.
+func (l *socket) cut() {
 	if t, ok := l.Conn.(interface{ NetConn() net.Conn }); ok {
 		_ = t.NetConn().Close()
 	}
 	_ = l.Conn.Close()
 }
 
-// tryWrite writes what the socket takes at once, which may be nothing.
-func (l *link) tryWrite(b []byte) (int, error) {
+// tryWrite implements link.
+func (l *socket) tryWrite(b []byte) (int, error) {
 	if l.raw == nil {
 		return 0, nil
 	}

@@ -220,9 +220,10 @@ func skipString(data []byte, i int) int {
 
 // WebSocket opcodes (RFC 6455, section 5.2) with the FIN bit.
 const (
-	finText  = 0x81
-	finClose = 0x88
-	finPong  = 0x8A
+	finText   = 0x81
+	finBinary = 0x82
+	finClose  = 0x88
+	finPong   = 0x8A
 	// headerRoom is the longest header of a server's frame.
 	headerRoom = 10
 )
@@ -247,12 +248,6 @@ func payloadOf(frame []byte) []byte {
 		return frame[10:]
 	}
 	return frame[2:]
-}
-
-// joinable reports whether a frame holds one message, which can be part of a
-// batch; the answer to a batch is one already.
-func joinable(frame []byte) bool {
-	return frame[0] == finText && len(frame) > 2 && payloadOf(frame)[0] == '{'
 }
 
 // closeFrame makes a close frame; reason is cut to the 123 bytes that fit.

@@ -57,14 +57,14 @@ func (s *session) shake(w http.ResponseWriter, r *http.Request) (early []byte, e
 		return nil, err
 	}
 	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
-		acceptKey(key) + "\r\nSec-WebSocket-Protocol: " + Subprotocol + "\r\n\r\n"
+		acceptKey(key) + "\r\nSec-WebSocket-Protocol: " + subprotocols[s.form] + "\r\n\r\n"
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
 	if _, err := conn.Write([]byte(answer)); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Time{}) // also lifts what the HTTP server had set
-	s.link = newLink(conn)
+	s.link = newSocket(conn)
 	return early, nil
 }
 

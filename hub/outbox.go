@@ -46,8 +46,26 @@ type budget struct {
 // fairShare is what a session may queue while the hub's budget is used up.
 const fairShare = 64 << 10
 
-// pushLocked queues a frame, or answers the reason why the session must end.
+// pushLocked queues a frame that goes to others, too, or answers the reason why
+// the session must end.
 func (s *session) pushLocked(frame []byte, now time.Duration) (reason string) {
+	frame, err := s.hub.shared.in(s.form, frame)
+	if err != nil {
+		return s.unformed(err)
+	}
+	return s.queueLocked(frame, now)
+}
+
+// unformed counts a message that the session's form has no words for.
+func (s *session) unformed(err error) (reason string) {
+	s.hub.cfg.Log.Error("message not encoded", "session", s.id, "err", err)
+	s.hub.metrics.drops[dropEncode].Inc()
+	return ""
+}
+
+// queueLocked queues a frame in the session's form, or answers the reason why
+// the session must end.
+func (s *session) queueLocked(frame []byte, now time.Duration) (reason string) {
 	o := &s.out
 	if o.sealed || o.dead {
 		return ""
@@ -79,10 +97,15 @@ func (s *session) appendLocked(frame []byte, now time.Duration) {
 
 var queues = sync.Pool{New: func() any { q := make([]queued, 0, 16); return &q }}
 
-// push queues a frame and flushes.
+// push queues a frame of this session's own and flushes.
 func (s *session) push(frame []byte) {
+	frame, err := s.form.of(frame)
+	if err != nil {
+		s.unformed(err)
+		return
+	}
 	s.mu.Lock()
-	reason := s.pushLocked(frame, s.hub.uptime())
+	reason := s.queueLocked(frame, s.hub.uptime())
 	s.mu.Unlock()
 	if reason != "" {
 		s.end(slow(reason))
@@ -115,7 +138,7 @@ func (s *session) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) 
 		size += len(o.queue[n].frame)
 		n++
 	}
-	chunk = appendFrames((*pooled)[:0], o.queue[:n])
+	chunk = s.form.appendFrames((*pooled)[:0], o.queue[:n])
 	o.dropFirst(n)
 	s.hub.metrics.batch.Observe(float64(n))
 	o.bytes += len(chunk) - size // what is written from now on is the chunk
@@ -124,11 +147,10 @@ func (s *session) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) 
 }
 
 // appendFrames appends the frames, neighbouring messages joined to batches.
-func appendFrames(b []byte, list []queued) []byte {
+func (f form) appendFrames(b []byte, list []queued) []byte {
 	for len(list) > 0 {
-		n, size := 0, 1
-		for n < len(list) && joinable(list[n].frame) {
-			size += len(payloadOf(list[n].frame)) + 1
+		n := 0
+		for n < len(list) && f.joinable(list[n].frame) {
 			n++
 		}
 		if n < 2 {
@@ -136,11 +158,7 @@ func appendFrames(b []byte, list []queued) []byte {
 			list = list[1:]
 			continue
 		}
-		b = appendHeader(b, finText, size)
-		for i := range list[:n] {
-			b = append(append(b, "[,"[min(i, 1)]), payloadOf(list[i].frame)...)
-		}
-		b = append(b, ']')
+		b = f.appendBatch(b, list[:n])
 		list = list[n:]
 	}
 	return b
@@ -252,7 +270,7 @@ func (s *session) drain() {
 			left = s.hub.cfg.CloseTimeout
 		}
 		_ = s.link.SetWriteDeadline(time.Now().Add(left))
-		n, err := s.link.Conn.Write(chunk)
+		n, err := s.link.Write(chunk)
 
 		s.mu.Lock()
 		broken := s.wroteLocked(chunk, pooled, n, at, err)

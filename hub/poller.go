@@ -79,7 +79,7 @@ func (ps *pollers) open() error {
 // take has a poller read the session's socket, after early; it reports false
 // when the socket must be read otherwise, and what of early is left for that.
 func (ps *pollers) take(s *session, early []byte) (taken bool, left []byte) {
-	if s.link.raw == nil {
+	if s.raw() == nil {
 		return false, early
 	}
 	if ps.start(); len(ps.list) == 0 {

@@ -42,7 +42,7 @@ func (p *poller) close() error { return p.file.Close() }
 func (p *poller) control(s *session, f func(epoll, fd int) error) error {
 	var failed error
 	err := p.raw.Control(func(epoll uintptr) {
-		failed = s.link.raw.Control(func(fd uintptr) { failed = f(int(epoll), int(fd)) })
+		failed = s.raw().Control(func(fd uintptr) { failed = f(int(epoll), int(fd)) })
 	})
 	return errors.Join(err, failed)
 }
@@ -130,7 +130,7 @@ func newPollReader(chunk []byte) *pollReader {
 
 // read reads once; epoll tells again when there is more.
 func (r *pollReader) read(ctx context.Context, s *session) {
-	if err := s.link.raw.Read(r.once); err != nil {
+	if err := s.raw().Read(r.once); err != nil {
 		s.cut()
 		return
 	}

@@ -31,7 +31,7 @@ var problems = map[string]words{
 	"too_many_in_flight":    {429, "Too many requests under way", "Wait for answers before sending more."},
 	"node_busy":             {503, "Node busy", "The session could not be opened now; try again."},
 	"node_draining":         {503, "Node draining", "This node takes no new sockets; connect again."},
-	"subprotocol_required":  {400, "Subprotocol required", "Offer the WebSocket subprotocol " + Subprotocol + "."},
+	"subprotocol_required":  {400, "Subprotocol required", "Offer the WebSocket subprotocol " + Subprotocol + " or " + SubprotocolCBOR + "."},
 	"websocket_required":    {426, "WebSocket required", "This address speaks WebSocket only."},
 	"origin_not_authorized": {403, "Origin not authorized", "Pages of this origin may not open sockets here."},
 }
