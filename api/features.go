@@ -10,6 +10,7 @@ import (
 	"parley/payments"
 	"parley/safety"
 	"parley/signaling"
+	"parley/topics"
 	"parley/webhook"
 )
 
@@ -25,6 +26,7 @@ type Features struct {
 	Policy   PolicyOf
 	Identity *identity.Service
 	Webhooks *webhook.Service
+	Topics   *topics.Service
 	// Clock is nil where time cannot be moved.
 	Clock    *clock.Shifted
 	Operator Operator
@@ -36,11 +38,11 @@ type Features struct {
 func (f Features) Operations() []Operation {
 	return slices.Concat(
 		identityOperations(f.Identity), chatOperations(f.Chat), presenceOperations(f.Presence, f.Chat),
-		paymentOperations(f.Payments), requestOperations(f.Payments), blockOperations(f.Blocks), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), webhookOperations(f.Webhooks), operatorOperations(f.Operator), nodeOperations(f.Nodes), deviceOperations(f.Devices), clockOperations(f.Clock),
+		paymentOperations(f.Payments), requestOperations(f.Payments), blockOperations(f.Blocks), safetyOperations(f.Safety, f.Policy), ledgerOperations(f.Payments), railOperations(f.Payments), conversionOperations(f.Payments), callsOperations(f.Calls), topicOperations(f.Topics), webhookOperations(f.Webhooks), operatorOperations(f.Operator), nodeOperations(f.Nodes), deviceOperations(f.Devices), clockOperations(f.Clock),
 	)
 }
 
 // Rules are the rules of all features.
 func Rules() []Rule {
-	return slices.Concat(identityRules, chatRules, requestRules, paymentRules, blockRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, webhookRules)
+	return slices.Concat(identityRules, chatRules, requestRules, paymentRules, blockRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, topicRules, webhookRules)
 }

@@ -6,8 +6,8 @@ import (
 	"parley/hub/broker"
 )
 
-// prefixTopic begins the bus topics of open topics; a user's has no "#".
-const prefixTopic = "#t:"
+// TopicPrefix begins the bus topics of open topics; a user's has no "#".
+const TopicPrefix = "#t:"
 
 // publication is one event of an open topic, framed once for all sockets.
 type publication struct {

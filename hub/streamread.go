@@ -106,14 +106,14 @@ func (r *receiver) handWaiting(a *audience, more bool) {
 // bring hands out what is kept after place and returns the stream's head.
 func (r *receiver) bring(ctx context.Context, a *audience, place broker.Place) (broker.Place, error) {
 	for {
-		page, err := r.cfg.Streams.Read(ctx, prefixTopic+a.name, place.Seq, streamPage)
+		page, err := r.cfg.Streams.Read(ctx, TopicPrefix+a.name, place.Seq, streamPage)
 		switch {
 		case err != nil:
 			return place, err
 		case page.Head.Epoch != place.Epoch:
 			return page.Head, nil
 		case page.Head.Seq < place.Seq: // what keeps the streams has forgotten: its numbers must not come twice
-			if err := r.cfg.Streams.Renew(ctx, prefixTopic+a.name, place.Epoch); err != nil {
+			if err := r.cfg.Streams.Renew(ctx, TopicPrefix+a.name, place.Epoch); err != nil {
 				return place, err
 			}
 			a.keepDoubt(true)

@@ -30,7 +30,7 @@ func (h *Hub) TakeSeat(ctx context.Context, c wire.Caller, topic string, most in
 	if s.sitAgain(topic) {
 		return nil
 	}
-	if err := h.bus.Subscribe(ctx, prefixTopic+topic); err != nil {
+	if err := h.bus.Subscribe(ctx, TopicPrefix+topic); err != nil {
 		return err
 	}
 	st := h.audiences.add(s, topic)
@@ -156,7 +156,7 @@ func (h *Hub) vacate(st *seat) {
 	st.stage, st.held = seatGone, nil
 	st.s.mu.Unlock()
 	h.audiences.remove(st)
-	h.bus.Unsubscribe(prefixTopic + st.at.name)
+	h.bus.Unsubscribe(TopicPrefix + st.at.name)
 }
 
 // expel gives up the seats in topics that which names and tells the client why.
@@ -183,7 +183,7 @@ func (h *Hub) topicFrame(kind, topic string, at broker.Place, data any) []byte {
 
 // fanOutTopic queues a publication for everyone who has joined its topic.
 func (r *receiver) fanOutTopic(m *broker.Message) (sockets int) {
-	a := r.audiences.of(m.To[0].Topic[len(prefixTopic):])
+	a := r.audiences.of(m.To[0].Topic[len(TopicPrefix):])
 	if a == nil {
 		return 0
 	}

@@ -36,6 +36,7 @@ import (
 	"parley/payments/outbox"
 	"parley/safety"
 	"parley/signaling"
+	"parley/topics"
 	"parley/turn"
 	"parley/web"
 	"parley/webhook"
@@ -54,6 +55,7 @@ type parts struct {
 	redis    redisdb.Client // nil: this node is alone
 	nodeID   string
 	broker   broker.Broker
+	streams  broker.Streams
 	hub      *hub.Hub
 	verifier *auth.Verifier
 	chat     *chat.Service
@@ -63,6 +65,7 @@ type parts struct {
 	rail     payments.Rail // nil: none
 	relay    *outbox.Relay
 	webhooks *webhook.Service
+	topics   *topics.Service
 	blocks   *safety.Blocks
 	calls    *signaling.Service
 	identity *identity.Service
@@ -109,7 +112,7 @@ func build(ctx context.Context, n *Node) (_ *parts, err error) {
 	if p.db, err = openDatabase(ctx, sqldb.Config{URL: n.opts.Config.Database.URL, Metrics: p.registry}); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(*Node) error{p.buildCluster, p.buildSockets, p.buildAuth, p.buildMoney, p.buildMedia, p.buildCalls, p.buildIdentity, p.buildTable} {
+	for _, step := range []func(*Node) error{p.buildCluster, p.buildSockets, p.buildTopics, p.buildAuth, p.buildMoney, p.buildMedia, p.buildCalls, p.buildIdentity, p.buildTable} {
 		if err := step(n); err != nil {
 			return nil, err
 		}
@@ -133,10 +136,12 @@ func openDatabase(ctx context.Context, cfg sqldb.Config) (*sqldb.DB, error) {
 func (p *parts) buildSockets(n *Node) error {
 	p.door = &door{}
 	p.sessions = &sessions{log: n.log}
+	p.streams = p.newStreams(n)
 	cfg := n.opts.Config
 	p.hub = hub.New(hub.Config{
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
 		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
+		Streams: p.streams, MayJoin: p.mayJoin,
 		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
@@ -362,7 +367,7 @@ func (p *parts) buildTable(n *Node) (err error) {
 	}
 	p.table, err = newTable(api.Config{
 		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Metrics: p.registry, Problems: hub.Problems(), Limit: p.limits.allow,
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Operator: p, Nodes: p.nodes, Devices: devices{p.devices, p.verifier}, Clock: movable})
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Topics: p.topics, Operator: p, Nodes: p.nodes, Devices: devices{p.devices, p.verifier}, Clock: movable})
 	p.waiting = p.newBacklog()
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table, limits: p.limits}
 	return err
@@ -393,7 +398,7 @@ func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
 		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.RunTransfers, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
-		p.reloadRules, p.waiting.Run,
+		p.reloadRules, p.waiting.Run, p.topics.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {
 		g.Go(func() error { return run(ctx) })

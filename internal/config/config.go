@@ -13,6 +13,7 @@ type Config struct {
 	Auth     Auth     `yaml:"auth"`
 	Hub      Hub      `yaml:"hub"`
 	Limits   Limits   `yaml:"limits"`
+	Topics   Topics   `yaml:"topics"`
 	Payments Payments `yaml:"payments"`
 	Safety   Safety   `yaml:"safety"`
 	Stripe   Stripe   `yaml:"stripe"`
@@ -68,6 +69,13 @@ type Hub struct {
 // Limits bound what one person, device or address may do, counted over all nodes.
 type Limits struct {
 	Rules []string `yaml:"rules" doc:"each: operation (or family.*), what it is counted by (user, device, ip), and count/duration, as in messages.send user 1200/1m; session.open and token.failed (a token that was refused) count, too; server keys are not limited, loopback addresses not by ip; empty: no limits"`
+}
+
+// Topics are open topics: who may join without a grant, and what is kept.
+type Topics struct {
+	Public        []string `yaml:"public" doc:"patterns of topics that every user may join; * stands for one segment between colons, ** at the end for one or more, as in news:**"`
+	History       []string `yaml:"history" doc:"what topics keep, each pattern, size and time, as in prices:* size=100 ttl=10m; the first that fits counts; others keep nothing"`
+	MaxPerSession int      `yaml:"max_per_session" doc:"topics that one session may have joined"`
 }
 
 // Payments sets the money rules.
@@ -158,8 +166,9 @@ func Default() Config {
 		Limits: Limits{Rules: []string{
 			"session.open user 120/1m", "session.open ip 1200/1m", "token.failed ip 60/1m",
 			"messages.send user 1200/1m", "messages.send device 900/1m", "calls.start user 60/1m",
-			"payments.create user 120/1m", "confirmations.* user 120/1m", "passkeys.* user 60/1m",
+			"payments.create user 120/1m", "topic.publish user 1200/1m", "confirmations.* user 120/1m", "passkeys.* user 60/1m",
 		}},
+		Topics: Topics{MaxPerSession: 100},
 		Payments: Payments{
 			HoldTime: 7 * 24 * time.Hour, MaxHoldTime: 30 * 24 * time.Hour, ConfirmTime: 2 * time.Minute,
 			AnswerTime: 7 * 24 * time.Hour, DecideTime: 30 * 24 * time.Hour, IfUnanswered: "payer", IfUndecided: "wait", QuoteTime: time.Minute,
