@@ -3,14 +3,10 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
-	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -76,10 +72,7 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) error {
 	tx := &Tx{ctx: ctx, on: t, dialect: Postgres, pipeline: pipelineOn(conn)}
 	if err := protect(fn, tx); err != nil {
 		_ = t.Rollback() // the closure's error matters more
-		if disconnected(err) {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return err
+		return unavailable(err)
 	}
 	start := time.Now()
 	if err := t.Commit(); err != nil {
@@ -100,17 +93,6 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) error {
 func retryable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
-}
-
-// disconnected reports that the connection was lost or the server is going
-// away: nothing was committed.
-func disconnected(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
-	}
-	var network *net.OpError
-	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // pipelineOn hands out the driver's own connection, which can send many
