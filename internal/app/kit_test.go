@@ -149,9 +149,10 @@ func (p *person) setCall(c *client.DirectCall) {
 func (p *person) await(what string, match func(ev wire.Event, data map[string]any) bool) map[string]any {
 	p.t.Helper()
 	timeout := time.After(patience)
+	looked := 0
 	for {
 		p.mu.Lock()
-		for i := p.taken; i < len(p.events); i++ {
+		for i := max(p.taken, looked); i < len(p.events); i++ {
 			var data map[string]any
 			if err := json.Unmarshal(p.events[i].Data, &data); err != nil {
 				p.t.Fatalf("event data: %v", err)
@@ -164,6 +165,7 @@ func (p *person) await(what string, match func(ev wire.Event, data map[string]an
 		}
 		news := p.news
 		seen := len(p.events)
+		looked = seen
 		p.mu.Unlock()
 		select {
 		case <-news:
