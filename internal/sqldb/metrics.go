@@ -60,15 +60,15 @@ func (db *DB) watch(r prometheus.Registerer) {
 	}
 	r.MustRegister(
 		gauge("connections", "Connections in use for reading, and on PostgreSQL for writing.",
-			func() float64 { return float64(db.readers.Stats().InUse) }),
+			func() float64 { used, _, _ := db.connections(); return float64(used) }),
 		gauge("connections_capacity", "The most of them.",
-			func() float64 { return float64(db.readers.Stats().MaxOpenConnections) }),
+			func() float64 { _, most, _ := db.connections(); return float64(most) }),
 		gauge("queue_length", "Transactions that wait for SQLite's one writer.",
 			func() float64 { n, _ := db.engine.waiting(); return float64(n) }),
 		gauge("queue_capacity", "The most of them; 0 on PostgreSQL, where connections are waited for.",
 			func() float64 { _, most := db.engine.waiting(); return float64(most) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "parley_db_connection_wait_seconds_total", Help: "Time spent waiting for a connection."},
-			func() float64 { return db.readers.Stats().WaitDuration.Seconds() }))
+			func() float64 { _, _, waited := db.connections(); return waited.Seconds() }))
 }
 
 // ended counts an Update that returned err.

@@ -61,6 +61,7 @@ type DB struct {
 	cfg     Config
 	dialect Dialect
 	readers *sql.DB
+	viewers *viewers // of SQLite, over readers; nil on PostgreSQL
 	engine  engine
 	metrics *metrics
 }
@@ -110,7 +111,13 @@ func (db *DB) Dialect() Dialect { return db.dialect }
 func (db *DB) Run(ctx context.Context) error { return db.engine.run(ctx) }
 
 // Close releases the connections. Call it after Run has returned, or instead of Run.
-func (db *DB) Close() error { return errors.Join(db.readers.Close(), db.engine.close()) }
+func (db *DB) Close() error {
+	readers := db.readers.Close
+	if db.viewers != nil {
+		readers = db.viewers.close
+	}
+	return errors.Join(readers(), db.engine.close())
+}
 
 // Update runs fn in a transaction and returns after it is durable, or with
 // fn's error after undoing what fn did. fn must have no effect outside the
@@ -130,7 +137,10 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	defer func() { db.metrics.view.Observe(time.Since(start).Seconds()) }()
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.ViewMax)
 	defer cancel()
-	t, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.viewIsolation()})
+	if db.viewers != nil {
+		return db.viewers.view(ctx, fn)
+	}
+	t, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -138,11 +148,14 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return fn(&Tx{ctx: ctx, on: t, dialect: db.dialect})
 }
 
-func (db *DB) viewIsolation() sql.IsolationLevel {
-	if db.dialect == Postgres {
-		return sql.LevelRepeatableRead
+// connections tells how many connections are in use, the most there may be,
+// and how long they were waited for.
+func (db *DB) connections() (used, most int, waited time.Duration) {
+	if vs := db.viewers; vs != nil {
+		return len(vs.places), cap(vs.places), time.Duration(vs.waited.Load())
 	}
-	return sql.LevelDefault
+	stats := db.readers.Stats()
+	return stats.InUse, stats.MaxOpenConnections, stats.WaitDuration
 }
 
 // Migrate brings the schema that owner keeps in files (goose format,

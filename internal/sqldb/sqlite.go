@@ -73,7 +73,7 @@ func openSQLite(ctx context.Context, cfg Config, m *metrics) (*DB, error) {
 		queue: make(chan *job, cfg.QueueMax), groups: make(chan []*job, 64),
 		stopped: make(chan struct{}),
 	}
-	return &DB{cfg: cfg, dialect: SQLite, readers: readers, engine: w, metrics: m}, nil
+	return &DB{cfg: cfg, dialect: SQLite, readers: readers, viewers: newViewers(readers, cfg.Readers), engine: w, metrics: m}, nil
 }
 
 func sqliteDSN(path string, readOnly bool) string {
