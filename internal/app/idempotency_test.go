@@ -28,7 +28,7 @@ type write struct {
 	body      any
 	other     any    // another body for the same path
 	otherPath string // or another path
-	settled   bool   // the answer may carry the state that a later step made
+	settles   string // state that the rail brings it to later; the answer may show it
 }
 
 func (s *till) key() string { s.k++; return fmt.Sprintf("matrix-%d", s.k) }
@@ -122,13 +122,13 @@ var writes = map[string]func(s *till) write{
 		return write{path: "/v1/sandbox/fund", body: object{"user": "buyer", "amount": 100, "currency": "EUR"}, other: object{"user": "buyer", "amount": 101, "currency": "EUR"}}
 	},
 	"topups.create": func(*till) write {
-		return write{path: "/v1/topups", body: object{"user": "buyer", "amount": 100, "currency": "EUR"}, other: object{"user": "buyer", "amount": 101, "currency": "EUR"}, settled: true}
+		return write{path: "/v1/topups", body: object{"user": "buyer", "amount": 100, "currency": "EUR"}, other: object{"user": "buyer", "amount": 101, "currency": "EUR"}, settles: "done"}
 	},
 	"payouts.create": func(*till) write {
 		out := func(amount int) object {
 			return object{"amount": amount, "currency": "EUR", "destination": "sandbox:iban"}
 		}
-		return write{as: "buyer", path: "/v1/payouts", body: out(100), other: out(101), settled: true}
+		return write{as: "buyer", path: "/v1/payouts", body: out(100), other: out(101), settles: "done"}
 	},
 	"conversions.quote": func(s *till) write {
 		s.rate()
@@ -275,7 +275,7 @@ func (s *till) try(w write) {
 	if err != nil {
 		t.Fatalf("again: %v", err)
 	}
-	if !w.settled && string(first) != string(again) {
+	if w.settles == "" && string(first) != string(again) {
 		t.Errorf("first answered %s, again %s", first, again)
 	}
 	if w.otherPath == "" {
@@ -286,8 +286,27 @@ func (s *till) try(w write) {
 	}
 	_, err = post(w.otherPath, key, w.other)
 	wantCode(t, err, "idempotency_key_reused")
-	if now := s.journal(); !w.settled && now != after {
+	if now := s.journal(); w.settles == "" && now != after {
 		t.Errorf("the journal went from %d to %d, then to %d without a new write", before, after, now)
+	}
+	if w.settles != "" {
+		s.settle(w, first)
+	}
+}
+
+// settle waits until the rail has done its part, so that it does not happen during another write.
+func (s *till) settle(w write, answer json.RawMessage) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	var made struct{ ID, State string }
+	if err := json.Unmarshal(answer, &made); err != nil {
+		s.t.Fatal(err)
+	}
+	for made.State != w.settles {
+		if err := s.rest(w.as).Do(ctx, "GET", w.path+"/"+made.ID, "", nil, &made); err != nil {
+			s.t.Fatalf("%s is %s: %v", made.ID, made.State, err)
+		}
 	}
 }
 
