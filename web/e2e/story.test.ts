@@ -63,8 +63,9 @@ describe("a purchase between two people who have never paid each other", () => {
     await seller.accessible("the request form");
     await seller.button("Ask for €120.00").click();
     const card = buyer.page.locator(".pay-card");
-    await card.getByText("V. Seller asks you to PAY €120.00").waitFor();
-    await card.getByText("order 77 · Bike · expires tomorrow").waitFor();
+    await card.getByText("You will PAY 120.00 EUR to V. Seller").waitFor();
+    await card.getByText("order 77 · “Bike”").waitFor();
+    await card.getByText("Expires tomorrow if nothing is done").waitFor();
     payment = (await card.getAttribute("data-payment")) ?? "";
     await seller.page.locator(".pay-card", { hasText: "You asked A. Buyer to pay €120.00" }).waitFor();
     expect(await buyer.page.locator(".ring").count()).toBe(0);
@@ -81,7 +82,12 @@ describe("a purchase between two people who have never paid each other", () => {
     await sheet.getByText("First payment to this person").waitFor();
     await sheet.locator(".policy").waitFor();
     const buttons = await sheet.getByRole("button").allInnerTexts();
-    expect(buttons.map((b) => b.trim()).filter(Boolean)).toEqual(["Set aside and call", "Decline", "Report"]);
+    expect(buttons.map((b) => b.trim()).filter(Boolean)).toEqual([
+      "Set aside and call",
+      "Decline",
+      "Report",
+      "Block",
+    ]);
     await buyer.screenshot("04-sheet-phone");
     await buyer.accessible("the pay sheet");
   });

@@ -16,6 +16,11 @@ export function money(amount: number, currency: string): string {
   return currencyFormat(currency).format(amount / 10 ** minorDigits(currency));
 }
 
+/** Minor units as a person would type them: 120.50. */
+export function plainMoney(amount: number, currency: string): string {
+  return (amount / 10 ** minorDigits(currency)).toFixed(minorDigits(currency));
+}
+
 /** Reads what a person typed ("120", "120.5", "1 200,50") into minor units; NaN when it is not an amount. */
 export function parseMoney(text: string, currency: string): number {
   const digits = minorDigits(currency);
@@ -83,14 +88,31 @@ export function orderName(order: string): string {
   return `order ${order.replace(/^ord(er)?[_-]?/i, "")}`;
 }
 
-/** The line under a payment's amount: order, memo, what its clock says. */
-export function paymentFacts(payment: Payment): string[] {
+/** A moment to come or gone with its hour: tomorrow, 14:03. */
+export function moment(iso: string, now = Date.now()): string {
+  const days = Math.round((startOfDay(new Date(iso).getTime()) - startOfDay(now)) / DAY);
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  return `${Math.abs(days) < 2 ? relative.format(days, "day") : date(iso)}, ${clock(iso)}`;
+}
+
+/** A length of time in words: 30 seconds, 5 minutes, 1 day. */
+export function lasting(seconds: number): string {
+  const [n, unit] =
+    seconds < 120
+      ? [seconds, "second"]
+      : seconds < 7_200
+        ? [Math.round(seconds / 60), "minute"]
+        : seconds < 86_400
+          ? [Math.round(seconds / 3_600), "hour"]
+          : [Math.round(seconds / 86_400), "day"];
+  return `${n} ${unit}${n === 1 ? "" : "s"}`;
+}
+
+/** The line under a payment's amount: order and memo; what a stranger wrote is a quotation. */
+export function paymentFacts(payment: Payment, quote = false): string[] {
   const facts: string[] = [];
   if (payment.order) facts.push(orderName(payment.order));
-  if (payment.memo) facts.push(payment.memo);
-  if (payment.state === "requested" && payment.deadline) facts.push(`expires ${until(payment.deadline)}`);
-  if (payment.state === "held" && payment.hold_expires)
-    facts.push(`set aside until ${date(payment.hold_expires)}`);
+  if (payment.memo) facts.push(quote ? `“${payment.memo}”` : payment.memo);
   return facts;
 }
 

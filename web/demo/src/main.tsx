@@ -7,6 +7,7 @@ import "./styles/shell.css";
 import "./styles/thread.css";
 import "./styles/payment.css";
 import "./styles/dialog.css";
+import "./styles/gate.css";
 import "./styles/call.css";
 import { openedLink } from "./links.ts";
 import { Store } from "./store.ts";

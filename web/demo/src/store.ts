@@ -1,4 +1,5 @@
 import type {
+  Approval,
   Balance,
   Call,
   ConnectionState,
@@ -12,6 +13,11 @@ import type {
   User,
   WireEvent,
 } from "@parley/client";
+import { safetyStop } from "@parley/client";
+import { Approvals } from "./approvals.ts";
+import { type Dialog, keepSheet, keptSheet } from "./dialogs.ts";
+import { GroupRequests } from "./groups.ts";
+import { hidesAddress } from "./preferences.ts";
 import { explain } from "./problems.ts";
 
 /** A conversation as the screen needs it. */
@@ -34,25 +40,13 @@ export interface Sending {
   problem?: string;
 }
 
-export type Dialog =
-  | { kind: "request"; conversation: string }
-  | { kind: "sheet"; payment: string }
-  | { kind: "link"; link: string }
-  | { kind: "edit"; payment: string }
-  | { kind: "receipt"; payment: string }
-  | { kind: "passkey"; resolve: (made: boolean) => void }
-  | { kind: "invite"; call: Call }
-  | { kind: "group" };
-
-/** Whether this person's calls hide the device's address from the other side. */
-const RELAY_ONLY = "parley.demo.relay_only";
-
 /** When a conversation last moved. Times are compared as times: their texts differ in length. */
 const time = (thread: Thread) => Date.parse(thread.conversation.updated_at);
 
 const TYPING_SHOWN_MS = 6_000;
 const TYPING_SENT_MS = 3_000;
 const PAGE = 60;
+const MONEY_MOVES = new Set(["payout.updated", "topup.updated", "conversion.accepted"]);
 
 /** Everything on the screen, and what the buttons do. */
 export class Store {
@@ -65,7 +59,9 @@ export class Store {
   passkeys: Passkey[] | undefined;
   sending: Sending[] = [];
   selected: string | undefined;
-  dialog: Dialog | undefined;
+  dialog: Dialog | undefined = keptSheet();
+  readonly approvals: Approvals;
+  readonly groups: GroupRequests;
   call: Call | undefined;
   ringing: Call | undefined;
   ready = false;
@@ -80,6 +76,8 @@ export class Store {
 
   constructor(parley: Parley) {
     this.parley = parley;
+    this.approvals = new Approvals(parley);
+    this.groups = new GroupRequests(parley);
     parley.on("state", () => this.changed());
     parley.on("opened", () => void this.#refresh());
     parley.on("event", (event) => this.#take(event));
@@ -159,6 +157,7 @@ export class Store {
 
   open(dialog: Dialog | undefined): void {
     this.dialog = dialog;
+    keepSheet(dialog);
     this.changed();
   }
 
@@ -174,12 +173,16 @@ export class Store {
     this.changed();
   }
 
-  /** Runs what a button started; what goes wrong is said once, here. */
-  async run<T>(work: () => Promise<T>): Promise<T | undefined> {
+  /**
+   * Runs what a button started; what goes wrong is said once, here. Where the
+   * hub asks for something before `payment`, its sheet says what.
+   */
+  async run<T>(work: () => Promise<T>, payment?: string): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
-      this.say(explain(error), "bad");
+      if (payment && safetyStop(error)) this.open({ kind: "sheet", payment });
+      else this.say(explain(error), "bad");
       return undefined;
     }
   }
@@ -220,21 +223,8 @@ export class Store {
     this.changed();
   }
 
-  get hidesAddress(): boolean {
-    return localStorage.getItem(RELAY_ONLY) === "yes";
-  }
-
-  hideAddress(hide: boolean): void {
-    localStorage.setItem(RELAY_ONLY, hide ? "yes" : "no");
-    this.say(
-      hide
-        ? "Your calls now go through the relay: nobody learns your address."
-        : "Your calls may go directly again.",
-    );
-  }
-
   async startCall(options: { conversation?: string; payment?: string }): Promise<void> {
-    const relayOnly = this.hidesAddress;
+    const relayOnly = hidesAddress();
     const call = await this.run(() => this.parley.calls.start({ ...options, relayOnly }));
     if (call) this.#callChanged(call);
   }
@@ -286,6 +276,7 @@ export class Store {
     if (!me || !conversations) return;
     this.me = me;
     for (const conversation of conversations) this.#putConversation(conversation);
+    await this.approvals.load(conversations.find((c) => c.kind === "self")?.id);
     this.ready = true;
     this.changed();
     void this.refreshBalances();
@@ -350,6 +341,7 @@ export class Store {
   async #takeEntry(event: WireEvent, id: string): Promise<void> {
     let thread = this.threads.get(id);
     this.#takePayment(event);
+    this.#takeOwn(event);
     if (!thread || event.type.startsWith("member.") || event.type === "conversation.updated") {
       const conversation = await this.parley.conversations.get(id).catch(() => undefined);
       if (!conversation) return;
@@ -390,6 +382,19 @@ export class Store {
     const { payment } = event.data as PaymentUpdate;
     this.takePaymentState(payment);
     if (event.seq) void this.refreshBalances();
+  }
+
+  /** News of one's own log: approvals, requests to several people, money that comes back. */
+  #takeOwn(event: WireEvent): void {
+    this.groups.take(event);
+    if (this.approvals.take(event) && event.type === "safety.approval_requested") {
+      this.spoken = `${this.name((event.data as Approval).payer)} asks you to approve a payment`;
+    }
+    const { payment, change } = event.data as Partial<PaymentUpdate>;
+    // The first requests of somebody one never paid make no noise at all.
+    const asked = change === "requested" && payment?.payer === this.parley.user && !payment.silent;
+    if (asked) this.spoken = payment.headline.text;
+    if (MONEY_MOVES.has(event.type)) void this.refreshBalances();
   }
 
   #takeTyping(event: WireEvent): void {

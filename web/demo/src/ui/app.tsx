@@ -1,3 +1,4 @@
+import { ApprovalStrip } from "./approval_dialog.tsx";
 import { Banner, Notice } from "./banner.tsx";
 import { CallPanel } from "./call_panel.tsx";
 import { useStore } from "./context.ts";
@@ -22,6 +23,7 @@ export function App() {
   return (
     <div class={`app ${pane ? "has-thread" : ""}`}>
       <Banner />
+      <ApprovalStrip />
       <main class="stage">
         <h1 class="unseen">Parley</h1>
         {call && away && <CallPanel call={call} away />}

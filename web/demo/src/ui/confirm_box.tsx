@@ -5,7 +5,7 @@ import { duration, money, orderName } from "../format.ts";
 import type { Store } from "../store.ts";
 import { useNow, useStore } from "./context.ts";
 import { Icon } from "./icons.tsx";
-import { confirmable } from "./payment_words.ts";
+import { confirmable, feeLine, mine } from "./payment_words.ts";
 
 /** The payment that the call is about, and each side's confirmation of it. */
 export function ConfirmBox({ call, payment: id }: { call: Call; payment: string }) {
@@ -19,8 +19,8 @@ export function ConfirmBox({ call, payment: id }: { call: Call; payment: string 
     <div class="confirm" data-state={payment.state}>
       <div class="confirm-what">
         <p class="confirm-label">{headline(store, payment)}</p>
-        <p class="confirm-amount numbers">{money(payment.amount, payment.currency)}</p>
-        <p class="confirm-facts">{facts(payment, " · ")}</p>
+        <p class="confirm-amount numbers">{sum(store, payment)}</p>
+        <p class="confirm-facts">{facts(store, payment, " · ")}</p>
       </div>
       <Step store={store} call={call} payment={payment} />
     </div>
@@ -34,8 +34,14 @@ function headline(store: Store, payment: Payment): string {
     : `${store.name(payment.payer)} pays you`;
 }
 
-function facts(payment: Payment, separator: string): string {
-  return [payment.order && orderName(payment.order), payment.memo].filter(Boolean).join(separator);
+/** What the payer pays, a fee on top included; what the payee asked for. */
+function sum(store: Store, payment: Payment): string {
+  return money(mine(payment, store.parley.user), payment.currency);
+}
+
+function facts(store: Store, payment: Payment, separator: string): string {
+  const fee = feeLine(payment, store.parley.user);
+  return [payment.order && orderName(payment.order), payment.memo, fee].filter(Boolean).join(separator);
 }
 
 function Step({ store, call, payment }: { store: Store; call: Call; payment: Payment }) {
@@ -72,12 +78,12 @@ function NotHeld(props: { store: Store; payment: Payment; me: "payer" | "payee";
   const { store, payment, me, other } = props;
   if (me === "payee") return <p class="confirm-wait">Waiting for {other} to set the money aside.</p>;
   const hold = async () => {
-    const held = await store.run(() => store.parley.payments.hold(payment.id, payment.version));
+    const held = await store.run(() => store.parley.payments.hold(payment.id, payment.version), payment.id);
     if (held) store.takePaymentState(held);
   };
   return (
     <button type="button" class="call-button confirm-button" onClick={() => void hold()}>
-      Set {money(payment.amount, payment.currency)} aside
+      Set {sum(store, payment)} aside
     </button>
   );
 }
@@ -103,7 +109,7 @@ function ConfirmButton(props: { store: Store; call: Call; payment: Payment; othe
   const [busy, setBusy] = useState(false);
   const confirm = async () => {
     setBusy(true);
-    await store.run(() => confirmWithPasskey(store, call, payment));
+    await store.run(() => confirmWithPasskey(store, call, payment), payment.id);
     setBusy(false);
   };
   const theirs = (payment.confirmed_by ?? []).length > 0;
@@ -116,7 +122,7 @@ function ConfirmButton(props: { store: Store; call: Call; payment: Payment; othe
       )}
       <button type="button" class="call-button confirm-button" disabled={busy} onClick={() => void confirm()}>
         <Icon name="key" size={20} />
-        Confirm {money(payment.amount, payment.currency)} with passkey
+        Confirm {sum(store, payment)} with passkey
       </button>
     </>
   );
@@ -124,8 +130,8 @@ function ConfirmButton(props: { store: Store; call: Call; payment: Payment; othe
 
 async function confirmWithPasskey(store: Store, call: Call, payment: Payment): Promise<void> {
   if (!(await store.ensurePasskey())) return;
-  const about = facts(payment, ", ");
-  const text = `${headline(store, payment)}: ${money(payment.amount, payment.currency)}${about && `, ${about}`}`;
+  const about = facts(store, payment, ", ");
+  const text = `${headline(store, payment)}: ${sum(store, payment)}${about && `, ${about}`}`;
   try {
     store.takePaymentState(
       await store.parley.passkeys.confirm(payment, call, { text, locale: navigator.language }),

@@ -1,3 +1,6 @@
+import { PartDialog, RefundDialog } from "./amount_dialog.tsx";
+import { AnswerDialog, DeclineDialog } from "./answer_dialog.tsx";
+import { ApprovalDialog } from "./approval_dialog.tsx";
 import { useStore } from "./context.ts";
 import { EditDialog } from "./edit_dialog.tsx";
 import { GroupDialog } from "./group_dialog.tsx";
@@ -18,6 +21,16 @@ export function Dialogs() {
       return <RequestDialog conversation={dialog.conversation} onClose={close} />;
     case "sheet":
       return <PaySheet key={dialog.payment} payment={dialog.payment} onClose={close} />;
+    case "decline":
+      return <DeclineDialog payment={dialog.payment} onClose={close} />;
+    case "refund":
+      return <RefundDialog payment={dialog.payment} onClose={close} />;
+    case "part":
+      return <PartDialog payment={dialog.payment} onClose={close} />;
+    case "answer":
+      return <AnswerDialog payment={dialog.payment} onClose={close} />;
+    case "approval":
+      return <ApprovalDialog key={dialog.payment} payment={dialog.payment} onClose={close} />;
     case "link":
       return <LinkDialog link={dialog.link} onClose={close} />;
     case "edit":

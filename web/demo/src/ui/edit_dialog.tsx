@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { minorDigits, money, parseMoney } from "../format.ts";
+import { money, parseMoney, plainMoney } from "../format.ts";
 import { useStore } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 
@@ -7,7 +7,7 @@ import { Dialog } from "./dialog.tsx";
 export function EditDialog({ payment: id, onClose }: { payment: string; onClose: () => void }) {
   const store = useStore();
   const payment = store.payments.get(id);
-  const [text, setText] = useState(payment ? plain(payment.amount, payment.currency) : "");
+  const [text, setText] = useState(payment ? plainMoney(payment.amount, payment.currency) : "");
   const [busy, setBusy] = useState(false);
   if (!payment) return null;
   const amount = parseMoney(text, payment.currency);
@@ -54,9 +54,4 @@ export function EditDialog({ payment: id, onClose }: { payment: string; onClose:
       </form>
     </Dialog>
   );
-}
-
-/** Minor units as a person would type them. */
-function plain(amount: number, currency: string): string {
-  return (amount / 10 ** minorDigits(currency)).toFixed(minorDigits(currency));
 }

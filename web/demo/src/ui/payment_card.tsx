@@ -2,16 +2,32 @@ import type { Payment, PaymentState } from "@parley/client";
 import { clock, money, paymentFacts } from "../format.ts";
 import type { Store } from "../store.ts";
 import { useStore } from "./context.ts";
+import { DisputeFacts } from "./dispute_facts.tsx";
 import { Icon } from "./icons.tsx";
-import { confirmable, paymentLine, stateLook } from "./payment_words.ts";
+import {
+  confirmable,
+  declineReasons,
+  feeLine,
+  mine,
+  nextLine,
+  paymentLine,
+  stateLook,
+} from "./payment_words.ts";
 
 /** A payment in the log, always in its newest state, in the hub's own words. */
 export function PaymentCard(props: { payment: Payment }) {
   const store = useStore();
   const payment = store.payments.get(props.payment.id) ?? props.payment;
+  const me = store.parley.user;
+  const asked = payment.payer === me && payment.state === "requested";
   const look = stateLook[payment.state];
-  const line = paymentLine(payment, store.parley.user, (u) => store.name(u));
-  const amount = money(payment.amount, payment.currency);
+  const line = asked ? payment.headline.text : paymentLine(payment, me, (u) => store.name(u));
+  const small = [
+    paymentFacts(payment, payment.payer === me).join(" · "),
+    payment.state === "declined" && payment.decline_reason && `“${declineReasons[payment.decline_reason]}”`,
+    feeLine(payment, me),
+    nextLine(payment, me),
+  ];
   return (
     <article class={`pay-card tone-${look.tone}`} aria-label={`Payment: ${line}`} data-payment={payment.id}>
       <header class="pay-card-head">
@@ -23,9 +39,17 @@ export function PaymentCard(props: { payment: Payment }) {
           {clock(payment.updated_at)}
         </time>
       </header>
-      <p class="pay-card-amount numbers">{amount}</p>
+      <p class="pay-card-amount numbers">{money(mine(payment, me), payment.currency)}</p>
       <p class="pay-card-line">{line}</p>
-      <p class="pay-card-facts muted">{paymentFacts(payment).join(" · ")}</p>
+      {small.map(
+        (text) =>
+          text && (
+            <p key={text} class="pay-card-facts muted">
+              {text}
+            </p>
+          ),
+      )}
+      <DisputeFacts store={store} payment={payment} />
       <Progress state={payment.state} />
       <Actions store={store} payment={payment} />
     </article>
@@ -49,22 +73,33 @@ function Progress({ state }: { state: PaymentState }) {
   );
 }
 
+/** States in which the sheet has more to say or to offer, by who looks. */
+const sheetStates: Record<"payer" | "payee", PaymentState[]> = {
+  payer: [
+    "held",
+    "confirming",
+    "confirmed",
+    "part_captured",
+    "review",
+    "captured",
+    "part_refunded",
+    "disputed",
+  ],
+  payee: ["confirmed", "part_captured", "review", "captured", "part_refunded", "disputed"],
+};
+
 function Actions({ store, payment }: { store: Store; payment: Payment }) {
   const paying = payment.payer === store.parley.user;
   const { state } = payment;
-  const busy = store.call !== undefined;
+  const sheet = () => store.open({ kind: "sheet", payment: payment.id });
   return (
     <div class="actions">
       {paying && state === "requested" && (
-        <button
-          type="button"
-          class="button primary"
-          onClick={() => store.open({ kind: "sheet", payment: payment.id })}
-        >
+        <button type="button" class="button primary" onClick={sheet}>
           Look and decide
         </button>
       )}
-      {confirmable(payment) && !busy && (
+      {confirmable(payment) && store.call === undefined && (
         <button
           type="button"
           class="button primary"
@@ -74,12 +109,8 @@ function Actions({ store, payment }: { store: Store; payment: Payment }) {
           Call to confirm
         </button>
       )}
-      {paying && (state === "held" || state === "confirming") && (
-        <button
-          type="button"
-          class="button"
-          onClick={() => store.open({ kind: "sheet", payment: payment.id })}
-        >
+      {sheetStates[paying ? "payer" : "payee"].includes(state) && (
+        <button type="button" class="button" onClick={sheet}>
           Details
         </button>
       )}

@@ -1,17 +1,32 @@
 import type { Payment, PaymentState } from "@parley/client";
-import { money } from "../format.ts";
+import { moment, money, until } from "../format.ts";
 import type { IconName } from "./icons.tsx";
 
 type Names = (user: string) => string;
 
+/** What a payment is to `me`, in minor units: the payer pays a fee on top, where there is one. */
+export function mine(payment: Payment, me: string): number {
+  return payment.payer === me ? payment.total : payment.amount;
+}
+
+/** What has been paid so far, as `me` sees it. */
+export function paid(payment: Payment, me: string): number {
+  if (payment.captured === 0) return mine(payment, me);
+  const onTop = payment.payer === me && payment.fee_rule.paid_by === "payer" ? payment.fee : 0;
+  return payment.captured + onTop;
+}
+
 /** One sentence about where a payment stands, as `me` should read it. */
 export function paymentLine(payment: Payment, me: string, name: Names): string {
-  const amount = money(payment.amount, payment.currency);
+  const amount = money(mine(payment, me), payment.currency);
+  const done = money(paid(payment, me), payment.currency);
   const paying = payment.payer === me;
   const payee = payment.payee_name || name(payment.payee);
   const payer = name(payment.payer);
   switch (payment.state) {
     case "requested":
+      if (payment.asked_by === "payer")
+        return paying ? `You offer ${payee} ${amount}` : `${payer} offers you ${amount}`;
       return paying ? `${payee} asks you to PAY ${amount}` : `You asked ${payer} to pay ${amount}`;
     case "held":
       return paying ? `You set ${amount} aside for ${payee}` : `${payer} set ${amount} aside for you`;
@@ -19,12 +34,14 @@ export function paymentLine(payment: Payment, me: string, name: Names): string {
       return `One of you confirmed ${amount}`;
     case "confirmed":
       return `Both confirmed ${amount}`;
+    case "part_captured":
+      return `${done} of ${amount} is paid, ${money(payment.capturable, payment.currency)} is still set aside`;
     case "captured":
-      return paying ? `You paid ${payee} ${amount}` : `${payer} paid you ${amount}`;
+      return paying ? `You paid ${payee} ${done}` : `${payer} paid you ${done}`;
     case "part_refunded":
-      return `${money(payment.refunded, payment.currency)} of ${amount} came back`;
+      return `${money(payment.refunded, payment.currency)} of ${done} came back`;
     case "refunded":
-      return `${amount} was paid back`;
+      return `${done} was paid back`;
     case "declined":
       return paying ? `You declined ${amount}` : `${payer} declined ${amount}`;
     case "expired":
@@ -38,9 +55,54 @@ export function paymentLine(payment: Payment, me: string, name: Names): string {
     case "review":
       return `${amount} is under review`;
     case "disputed":
-      return `${amount} is disputed`;
+      return paying ? `You dispute ${done}` : `${payer} disputes ${done}`;
   }
 }
+
+/** What happens if nobody does anything, and when. */
+export function nextLine(payment: Payment, me: string): string | undefined {
+  const { next } = payment;
+  if (!next) return undefined;
+  const paying = payment.payer === me;
+  switch (next.outcome) {
+    case "expired":
+      return `Expires ${until(next.at)} if nothing is done`;
+    case "voided":
+      return `Goes back to ${paying ? "you" : "the payer"} by itself ${moment(next.at)}`;
+    case "confirmations_void":
+      return `Both have to confirm until ${moment(next.at)}`;
+    case "released":
+      return `What is left goes back to ${paying ? "you" : "the payer"} ${moment(next.at)}`;
+    case "refunded":
+      return `If nobody answers, ${paying ? "you get" : "the payer gets"} the money back ${moment(next.at)}`;
+    case "resolved":
+      return `If nobody decides, ${paying ? "the payee keeps" : "you keep"} the money ${moment(next.at)}`;
+  }
+}
+
+/** Who pays the fee, and how much; undefined when there is none, or it is none of one's business. */
+export function feeLine(payment: Payment, me: string): string | undefined {
+  if (payment.fee_expected === 0 && payment.fee === 0) return undefined;
+  const fee = money(payment.fee || payment.fee_expected, payment.currency);
+  if (payment.fee_rule.paid_by === "payer") {
+    return payment.payer === me
+      ? `${money(payment.amount, payment.currency)} and a fee of ${fee}`
+      : "The payer pays the fee on top";
+  }
+  if (payment.payee !== me) return undefined;
+  const sum = (payment.captured || payment.amount) - (payment.fee || payment.fee_expected);
+  return `You receive ${money(sum, payment.currency)} after a fee of ${fee}`;
+}
+
+/** A reason for a no, as both read it. */
+export const declineReasons = {
+  not_mine: "This is not mine to pay",
+  wrong_amount: "The amount is wrong",
+  already_paid: "I have paid it already",
+  unknown_sender: "I do not know who asks",
+  not_now: "Not now",
+  other: "Another reason",
+} as const;
 
 export type Tone = "plain" | "wait" | "good" | "bad" | "over";
 
@@ -50,6 +112,7 @@ export const stateLook: Record<PaymentState, { label: string; icon: IconName; to
   held: { label: "Set aside", icon: "coin", tone: "wait" },
   confirming: { label: "Confirming", icon: "key", tone: "wait" },
   confirmed: { label: "Confirmed", icon: "check", tone: "good" },
+  part_captured: { label: "Partly paid", icon: "coin", tone: "wait" },
   captured: { label: "Paid", icon: "check", tone: "good" },
   part_refunded: { label: "Partly paid back", icon: "receipt", tone: "over" },
   refunded: { label: "Paid back", icon: "receipt", tone: "over" },

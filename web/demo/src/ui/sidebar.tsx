@@ -1,6 +1,7 @@
 import type { Message, PaymentUpdate, WireEvent } from "@parley/client";
 import { callSummary, money, shortTime } from "../format.ts";
 import type { GroupRequest } from "../links.ts";
+import { hideAddress, hidesAddress } from "../preferences.ts";
 import type { Store, Thread } from "../store.ts";
 import { Avatar, presenceText } from "./avatar.tsx";
 import { useStore } from "./context.ts";
@@ -28,8 +29,8 @@ export function Sidebar() {
           class="icon-button toggle"
           aria-label="Hide my address in calls"
           title="Hide my address in calls"
-          aria-pressed={store.hidesAddress}
-          onClick={() => store.hideAddress(!store.hidesAddress)}
+          aria-pressed={hidesAddress()}
+          onClick={() => toggleAddress(store)}
         >
           <Icon name="shield" />
         </button>
@@ -52,6 +53,16 @@ export function Sidebar() {
       </ul>
       {ready && list.length === 0 && <p class="muted pad">No conversations yet.</p>}
     </nav>
+  );
+}
+
+function toggleAddress(store: Store): void {
+  const hide = !hidesAddress();
+  hideAddress(hide);
+  store.say(
+    hide
+      ? "Your calls now go through the relay: nobody learns your address."
+      : "Your calls may go directly again.",
   );
 }
 
