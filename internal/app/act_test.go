@@ -58,8 +58,14 @@ func callTo(caller *person, callee, payment string) {
 	go func() { defer close(ended); speak(speaking, out) }()
 	t.Cleanup(func() { hush(); <-ended })
 	matchWords(caller)
-	for state := ""; state != "active" && ctx.Err() == nil; {
-		state = caller.do("calls.get", map[string]any{"call": out.ID()})["state"].(string)
+	look := time.NewTicker(20 * time.Millisecond) // within hub.rate; who connects last gets no event about it
+	defer look.Stop()
+	for caller.do("calls.get", map[string]any{"call": out.ID()})["state"] != "active" {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatal("the call did not become active")
+		}
 	}
 }
 
