@@ -73,8 +73,16 @@ func replays(t *testing.T, url string, lines *bufio.Reader) {
 	t.Helper()
 	_, out, _ := run(t, nil, "webhooks", "list", "--url", url)
 	id, _, _ := strings.Cut(out, " ")
-	if code, out, errOut := run(t, nil, "webhooks", "deliveries", id, "--url", url, "--state", "succeeded"); code != 0 || strings.Count(out, "\n") != 3 || !strings.Contains(out, "1 tries, last 200") {
-		t.Errorf("deliveries: %d %s %s", code, out, errOut)
+	look := time.NewTicker(20 * time.Millisecond) // what was printed is written down a moment later
+	defer look.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-look.C {
+		code, out, errOut := run(t, nil, "webhooks", "deliveries", id, "--url", url, "--state", "succeeded")
+		if code == 0 && strings.Count(out, "\n") == 3 && strings.Contains(out, "1 tries, last 200") {
+			break
+		}
+		if code != 0 || time.Now().After(deadline) {
+			t.Fatalf("deliveries: %d %s %s", code, out, errOut)
+		}
 	}
 	if code, out, errOut := run(t, nil, "webhooks", "replay", id, "--url", url, "--since", "1h"); code != 0 || !strings.Contains(out, "3 will be") {
 		t.Errorf("replay: %d %s %s", code, out, errOut)
