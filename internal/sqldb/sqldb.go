@@ -132,9 +132,12 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 // View runs fn on a snapshot that sees every Update that returned before.
 // Keep it short: a long reader lets the write-ahead log grow, and after
 // Config.ViewMax it is ended with context.DeadlineExceeded.
-func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
+func (db *DB) View(ctx context.Context, fn func(*Tx) error) (err error) {
 	start := time.Now()
-	defer func() { db.metrics.view.Observe(time.Since(start).Seconds()) }()
+	defer func() {
+		err = unavailable(err)
+		db.metrics.view.Observe(time.Since(start).Seconds())
+	}()
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.ViewMax)
 	defer cancel()
 	if db.viewers != nil {

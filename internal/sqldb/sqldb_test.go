@@ -13,10 +13,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"parley/internal/crash"
 	"parley/internal/sqldb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	crash.Main(crash.Roles{"full disk": fullDisk})
+	goleak.VerifyTestMain(m)
+}
 
 var schema = fstest.MapFS{"00001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t (k TEXT PRIMARY KEY, n BIGINT NOT NULL);\n")}}
 

@@ -40,6 +40,12 @@ type job struct {
 	done chan struct{}
 }
 
+// group is what is committed together. lost says why its transaction is gone before.
+type group struct {
+	jobs []*job
+	lost error
+}
+
 func openSQLite(ctx context.Context, cfg Config, m *metrics) (*DB, error) {
 	path := strings.TrimPrefix(cfg.URL, "sqlite:")
 	if path == "" {
@@ -135,8 +141,8 @@ func (w *sqliteWriter) run(ctx context.Context) error {
 	announced := make(chan struct{})
 	go func() {
 		defer close(announced)
-		for group := range w.groups {
-			announce(group)
+		for jobs := range w.groups {
+			announce(jobs)
 		}
 	}()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -197,49 +203,54 @@ func (w *sqliteWriter) serve(ctx context.Context, conn *stmtCache) {
 	}
 }
 
-// collect begins a transaction and runs j and whatever waits behind it. A nil
-// result means that the transaction could not begin; the jobs have their error.
-func (w *sqliteWriter) collect(conn *stmtCache, j *job) []*job {
+// collect begins a transaction and runs j and whatever waits behind it. No jobs
+// means that the transaction could not begin; j has its error.
+func (w *sqliteWriter) collect(conn *stmtCache, j *job) group {
 	if _, err := conn.ExecContext(context.Background(), "BEGIN IMMEDIATE"); err != nil {
 		j.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		close(j.done)
-		return nil
+		return group{}
 	}
-	group := []*job{j}
-	j.run(conn)
-	for len(group) < w.groupMax {
+	g := group{jobs: []*job{j}, lost: j.run(conn)}
+	for g.lost == nil && len(g.jobs) < w.groupMax {
 		select {
 		case next := <-w.queue:
-			next.run(conn)
-			group = append(group, next)
+			g.jobs = append(g.jobs, next)
+			g.lost = next.run(conn)
 		default:
-			return group
+			return g
 		}
 	}
-	return group
+	return g
 }
 
-func (w *sqliteWriter) commit(conn *stmtCache, group []*job) {
-	if group == nil {
+// commit makes a group durable, or undoes it: SQLite ends a transaction by
+// itself when its disk fails, and what ran in it before is undone too.
+func (w *sqliteWriter) commit(conn *stmtCache, g group) {
+	if len(g.jobs) == 0 {
 		return
 	}
 	start := time.Now()
-	if _, err := conn.ExecContext(context.Background(), "COMMIT"); err != nil {
+	err := g.lost
+	if err == nil {
+		_, err = conn.ExecContext(context.Background(), "COMMIT")
+	}
+	if err != nil {
 		_, _ = conn.ExecContext(context.Background(), "ROLLBACK") // may be rolled back already
-		for _, j := range group {
+		for _, j := range g.jobs {
 			if j.err == nil {
 				j.err = fmt.Errorf("%w: commit: %w", ErrUnavailable, err)
 			}
 		}
 	}
-	w.metrics.committed(len(group), start)
-	w.groups <- group
+	w.metrics.committed(len(g.jobs), start)
+	w.groups <- g.jobs
 	w.wal.committed(conn.conn)
 }
 
 // announce runs the hooks of what was committed and wakes the callers.
-func announce(group []*job) {
-	for _, j := range group {
+func announce(jobs []*job) {
+	for _, j := range jobs {
 		if j.err == nil {
 			for _, hook := range j.tx.hooks {
 				hook()
@@ -249,24 +260,25 @@ func announce(group []*job) {
 	}
 }
 
-// run executes the closure in a savepoint of the open transaction. The
-// caller's cancellation is not passed on: SQLite would roll back the group.
-func (j *job) run(conn *stmtCache) {
+// run executes the closure in a savepoint of the open transaction, and returns
+// why the transaction is lost if it is. The caller's cancellation is not passed
+// on: SQLite would roll back the group.
+func (j *job) run(conn *stmtCache) (lost error) {
 	if j.err = j.ctx.Err(); j.err != nil {
-		return
+		return nil
 	}
 	ctx := context.WithoutCancel(j.ctx)
 	j.tx = &Tx{ctx: ctx, on: conn, dialect: SQLite}
-	if _, err := conn.ExecContext(ctx, "SAVEPOINT j"); err != nil {
-		j.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		return
+	if _, lost = conn.ExecContext(ctx, "SAVEPOINT j"); lost != nil {
+		return lost
 	}
-	if j.err = protect(j.fn, j.tx); j.err != nil {
-		_, _ = conn.ExecContext(ctx, "ROLLBACK TO j") // the release below reports a lost transaction
+	if j.err = unavailable(protect(j.fn, j.tx)); j.err != nil {
+		if _, lost = conn.ExecContext(ctx, "ROLLBACK TO j"); lost != nil {
+			return lost
+		}
 	}
-	if _, err := conn.ExecContext(ctx, "RELEASE j"); err != nil && j.err == nil {
-		j.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
+	_, lost = conn.ExecContext(ctx, "RELEASE j")
+	return lost
 }
 
 // protect turns a panic in fn into an error, so that one closure cannot take the writer down.
