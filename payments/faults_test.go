@@ -308,8 +308,10 @@ func (n *faultNode) run(ctx context.Context, cancel context.CancelFunc) {
 	})
 }
 
-// pause waits a moment before a step is tried again.
+// pause waits a moment before a step is tried again; by the clock it is a
+// second, so that leases end.
 func (n *faultNode) pause(ctx context.Context) error {
+	n.clock.Advance(time.Second)
 	timer := time.NewTimer(5 * time.Millisecond)
 	defer timer.Stop()
 	select {
@@ -346,6 +348,30 @@ func (w *witness) ack(t testing.TB, name, step, answer string) {
 		t.Errorf("%s, %s: answered %s first and %s now", name, step, before, answer)
 	}
 	w.acks[name][step] = answer
+}
+
+// count tells how many answers there are.
+func (w *witness) count() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, steps := range w.acks {
+		n += len(steps)
+	}
+	return n
+}
+
+// await waits until something has happened.
+func await(t testing.TB, happened func() bool) {
+	t.Helper()
+	poll, deadline := time.NewTicker(5*time.Millisecond), time.After(patience)
+	defer poll.Stop()
+	for !happened() {
+		select {
+		case <-poll.C:
+		case <-deadline:
+			t.Fatal("waited in vain")
+		}
+	}
 }
 
 // play leads stories to their ends, several at a time, and notes what they hear.
@@ -388,7 +414,6 @@ func (n *faultNode) settle(t testing.TB) {
 		case ctx.Err() != nil:
 			t.Fatalf("%d orders are on their way, %d events not delivered: %v", orders, events, err)
 		}
-		n.clock.Advance(time.Second)
 		_ = n.pause(ctx) // ctx is asked above
 	}
 }

@@ -72,13 +72,6 @@ func (w *witness) hear(t testing.TB, lines []string) {
 	}
 }
 
-func (w *witness) answers() (n int) {
-	for _, steps := range w.acks {
-		n += len(steps)
-	}
-	return n
-}
-
 // TestKilled_AtRandomPointsLosesAndDoublesNothing kills a process that plays
 // stories as fast as it can, again and again on the same file.
 func TestKilled_AtRandomPointsLosesAndDoublesNothing(t *testing.T) {
@@ -100,8 +93,8 @@ func TestKilled_AtRandomPointsLosesAndDoublesNothing(t *testing.T) {
 			t.Fatalf("round %d", round)
 		}
 	}
-	if w.answers() == 0 {
+	if w.count() == 0 {
 		t.Error("nothing was acknowledged")
 	}
-	t.Logf("%d stories, %d answers", len(w.began), w.answers())
+	t.Logf("%d stories, %d answers", len(w.began), w.count())
 }
