@@ -24,7 +24,7 @@ type actCommand struct {
 
 // Run implements the command.
 func (c actCommand) Run(ctx context.Context, p *program) error {
-	token, err := app.MintToken(config.Config{}, true, c.User, "", (24 * time.Hour).String())
+	token, err := app.MintToken(config.Config{}, true, c.User, "", (24 * time.Hour).String(), nil)
 	if err != nil {
 		return err
 	}

@@ -56,9 +56,12 @@ func (f targetFlags) node(ctx context.Context, p *program) (t load.Target, stop 
 // spawnSettings lift the limits that keep one client from doing what a load does.
 var spawnSettings = []string{"hub.rate=1000000", "hub.burst=1000000", "hub.max_per_user=-1", "limits.rules="}
 
+// loadTopics are what a load may join and publish to.
+var loadTopics = wire.TopicGrants{Join: []string{"load:**"}, Publish: []string{"load:**"}}
+
 // devToken signs a user in with the dev secret.
 func devToken(user wire.UserID) (string, error) {
-	return app.MintToken(config.Config{}, true, string(user), "", time.Hour.String())
+	return app.MintToken(config.Config{}, true, string(user), "", time.Hour.String(), &loadTopics)
 }
 
 // run drives the node with bench and prints its result.
@@ -119,12 +122,13 @@ type loadFanoutCommand struct {
 	Size     int     `help:"Bytes of a message's text." default:"256"`
 	Inflight int     `help:"Messages under way at once." default:"1"`
 	Seconds  float64 `help:"How long to send." default:"5"`
+	Group    bool    `help:"Over a group conversation, which stores every message, instead of an open topic."`
 }
 
 // Run implements the command.
 func (c loadFanoutCommand) Run(ctx context.Context, p *program) error {
 	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
-		return load.Fanout(ctx, t, load.FanoutConfig{Subs: c.Subs, Size: c.Size, Inflight: c.Inflight, Seconds: c.Seconds})
+		return load.Fanout(ctx, t, load.FanoutConfig{Subs: c.Subs, Size: c.Size, Inflight: c.Inflight, Seconds: c.Seconds, Group: c.Group})
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"parley/internal/app"
 	"parley/internal/config"
 	"parley/internal/obs"
+	"parley/wire"
 )
 
 // configFlags are shared by the commands that read a configuration.
@@ -145,10 +146,12 @@ func (openapiCommand) Run(p *program) error {
 
 type tokenCommand struct {
 	configFlags
-	User string `arg:"" help:"User id."`
-	Name string `help:"Name that others see."`
-	TTL  string `help:"How long the token is good." default:"1h"`
-	Dev  bool   `help:"Use the keys of parley dev."`
+	User    string   `arg:"" help:"User id."`
+	Name    string   `help:"Name that others see."`
+	TTL     string   `help:"How long the token is good." default:"1h"`
+	Join    []string `help:"Pattern of open topics that the user may join, such as prices:*." placeholder:"PATTERN"`
+	Publish []string `help:"Pattern of open topics that the user may publish to." placeholder:"PATTERN"`
+	Dev     bool     `help:"Use the keys of parley dev."`
 }
 
 // Run implements the command.
@@ -157,7 +160,11 @@ func (c tokenCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	token, err := app.MintToken(cfg, c.Dev, c.User, c.Name, c.TTL)
+	var grants *wire.TopicGrants
+	if len(c.Join)+len(c.Publish) > 0 {
+		grants = &wire.TopicGrants{Join: c.Join, Publish: c.Publish}
+	}
+	token, err := app.MintToken(cfg, c.Dev, c.User, c.Name, c.TTL, grants)
 	if err != nil {
 		return err
 	}

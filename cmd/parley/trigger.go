@@ -112,7 +112,7 @@ func (c triggerCommand) as(role triggerRole) (*client.REST, error) {
 		user = c.Payee
 	case payer:
 	}
-	token, err := app.MintToken(config.Config{}, true, string(user), "", time.Hour.String())
+	token, err := app.MintToken(config.Config{}, true, string(user), "", time.Hour.String(), nil)
 	return &client.REST{URL: c.URL, Token: token}, err
 }
 

@@ -106,8 +106,9 @@ func (n *Node) seed(ctx context.Context) error {
 	return nil
 }
 
-// MintToken signs a user token with the configured secret, or with dev mode's.
-func MintToken(cfg config.Config, dev bool, user, name, ttl string) (string, error) {
+// MintToken signs a user token with the configured secret, or with dev mode's;
+// grants may be nil.
+func MintToken(cfg config.Config, dev bool, user, name, ttl string, grants *wire.TopicGrants) (string, error) {
 	secret := cfg.Auth.Secret
 	if dev {
 		secret = devSecret
@@ -119,5 +120,5 @@ func MintToken(cfg config.Config, dev bool, user, name, ttl string) (string, err
 	if err != nil || life <= 0 {
 		return "", fmt.Errorf("--ttl %q: want a duration such as 15m or 1h", ttl)
 	}
-	return auth.Mint([]byte(secret), cfg.Auth.Audience, time.Now(), wire.UserID(user), life, auth.MintOptions{Name: name})
+	return auth.Mint([]byte(secret), cfg.Auth.Audience, time.Now(), wire.UserID(user), life, auth.MintOptions{Name: name, Topics: grants})
 }

@@ -14,7 +14,7 @@ func TestToken_ThatExpiresInACallLeavesAMinuteForTheCallAlone(t *testing.T) {
 	n := start(t, t.TempDir())
 	for i, u := range n.info.Users {
 		if u.ID == "buyer" {
-			token, err := app.MintToken(config.Config{}, true, "buyer", "A. Buyer", "10s")
+			token, err := app.MintToken(config.Config{}, true, "buyer", "A. Buyer", "10s", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,6 +24,9 @@ type FanoutConfig struct {
 	Inflight int
 	// Seconds is how long messages are sent. 0 means 5.
 	Seconds float64
+	// Group sends over a group conversation, which stores every message, instead
+	// of an open topic.
+	Group bool
 }
 
 // channel is what carries messages from a few publishers to many subscribers.
@@ -51,7 +54,10 @@ func Fanout(ctx context.Context, t Target, cfg FanoutConfig) (Result, error) {
 	if cfg.Seconds <= 0 {
 		cfg.Seconds = 5
 	}
-	f := &fanout{cfg: cfg, on: newGroupChannel(cfg.Subs)}
+	f := &fanout{cfg: cfg, on: topicChannel{fmt.Sprintf("load:fanout-%d", time.Now().UnixNano())}}
+	if cfg.Group {
+		f.on = newGroupChannel(cfg.Subs)
+	}
 	defer f.close()
 	result := Result{Bench: "fanout"}
 	if err := f.connect(ctx, t); err != nil {
@@ -227,6 +233,31 @@ func (f *fanout) close() {
 		s.cut()
 	}
 	f.readers.Wait()
+}
+
+// topicChannel fans out over an open topic, which stores nothing; every
+// subscriber is another user.
+type topicChannel struct{ topic string }
+
+func (c topicChannel) user(i int) wire.UserID { return wire.UserID(fmt.Sprintf("load-listener-%d", i)) }
+
+func (c topicChannel) join(_, subscribers []*socket) error {
+	for _, s := range subscribers {
+		if _, err := s.call("topic.join", map[string]any{"topic": c.topic}); err != nil {
+			return err
+		}
+	}
+	for _, s := range subscribers {
+		if _, err := s.reply(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c topicChannel) publish(s *socket, text string) error {
+	_, err := s.call("topic.publish", map[string]any{"topic": c.topic, "data": map[string]string{"text": text}})
+	return err
 }
 
 // groupChannel fans out over a group conversation: its members' devices are the
