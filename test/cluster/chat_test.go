@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"parley/internal/redisdb/redistest"
 	"parley/internal/sqldb"
@@ -97,6 +98,22 @@ func (c *chat) progress(more int) {
 		had := p.acknowledged()
 		until(c.t, fmt.Sprintf("%s to be heard", p.user), func() bool { return p.acknowledged() >= had+more })
 	}
+}
+
+// standstill waits until nothing has been acknowledged for half a second.
+func (c *chat) standstill() {
+	c.t.Helper()
+	last, since := -1, time.Now()
+	until(c.t, "the chat to stand still", func() bool {
+		acks := 0
+		for _, p := range c.people {
+			acks += p.acknowledged()
+		}
+		if acks != last {
+			last, since = acks, time.Now()
+		}
+		return time.Since(since) > 500*time.Millisecond
+	})
 }
 
 func (p *talker) acknowledged() int {
@@ -209,4 +226,3 @@ func (p *talker) compare(log []row) {
 		p.t.Errorf("%s was refused: %s", p.user, problem)
 	}
 }
-

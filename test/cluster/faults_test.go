@@ -58,8 +58,9 @@ var faults = []struct {
 		after(t, lasting(4*time.Second, 20*time.Second))
 		w.nodes[0].signal(syscall.SIGCONT)
 	}},
-	{"disk of the database full", func(t *testing.T, w *world, _ *chat) {
+	{"disk of the database full", func(t *testing.T, w *world, c *chat) {
 		w.stores.postgres.limitFiles("1")
+		c.standstill()
 		after(t, lasting(time.Second, 10*time.Second))
 		w.stores.postgres.limitFiles("unlimited")
 		w.stores.postgres.kill()

@@ -87,9 +87,14 @@ func (p *postgres) start() {
 	cmd := p.command("pg_ctl", "-D", p.dir+"/data", "-l", p.dir+"/log", "-w", "-o",
 		fmt.Sprintf("-c listen_addresses=127.0.0.1 -c port=%s -c unix_socket_directories='' -c max_connections=200", port), "start")
 	if err := cmd.Run(); err != nil { // no pipe: the server would keep it open
-		log, _ := os.ReadFile(p.dir + "/log")
-		p.t.Fatalf("PostgreSQL: %v\n%s", err, log)
+		p.t.Fatalf("PostgreSQL: %v\n%s", err, p.log())
 	}
+}
+
+// log is what the server has said.
+func (p *postgres) log() string {
+	text, _ := os.ReadFile(p.dir + "/log") // none yet
+	return string(text)
 }
 
 // kill ends the server as a power cut would: it recovers when started again.
@@ -109,7 +114,11 @@ func (p *postgres) limitFiles(size string) {
 	master, _, _ := strings.Cut(string(text), "\n")
 	children, _ := exec.CommandContext(context.Background(), "pgrep", "-P", master).Output() //nolint:gosec // a number
 	for _, pid := range append(strings.Fields(string(children)), master) {
-		_ = exec.CommandContext(context.Background(), "prlimit", "--pid", pid, "--fsize="+size+":unlimited").Run() //nolint:gosec // numbers; it may have ended
+		cmd := exec.CommandContext(context.Background(), "prlimit", "--pid", pid, "--fsize="+size+":unlimited") //nolint:gosec // numbers
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as} // whoever owns a process may limit it
+		if out, err := cmd.CombinedOutput(); err != nil && pid == master {
+			p.t.Fatalf("prlimit: %v\n%s", err, out)
+		}
 	}
 }
 
