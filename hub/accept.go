@@ -86,24 +86,34 @@ func (h *Hub) draining() bool {
 
 // accept makes the handshake and has the session read.
 func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
-	s.id = wire.NewID[wire.SessionID](wire.PrefixSession, h.cfg.Clock.Now())
-	s.bucket.tokens = float64(h.cfg.Burst)
-	s.seen.Store(int64(s.born))
+	h.prepare(s)
 	early, err := s.shake(w, r)
 	if err != nil {
-		h.unopened.Add(-1)
-		h.depart(s.addr)
+		h.unsettle(s)
 		h.metrics.refused.WithLabelValues("handshake").Inc()
 		return
 	}
 	if !h.admit(s) {
-		h.unopened.Add(-1)
-		h.depart(s.addr)
+		h.unsettle(s)
 		s.link.cut()
 		return
 	}
+	h.metrics.accepted[s.form].Inc()
 	h.wheel.schedule(s, s.born+h.cfg.OpenTimeout)
 	h.attach(r.Context(), s, early)
+}
+
+// prepare gives a new session what it begins with.
+func (h *Hub) prepare(s *session) {
+	s.id = wire.NewID[wire.SessionID](wire.PrefixSession, h.cfg.Clock.Now())
+	s.bucket.tokens = float64(h.cfg.Burst)
+	s.seen.Store(int64(s.born))
+}
+
+// unsettle gives back all that welcome took.
+func (h *Hub) unsettle(s *session) {
+	h.unopened.Add(-1)
+	h.depart(s.addr)
 }
 
 // attach has a poller read the session's socket or, where that cannot be, a

@@ -17,7 +17,7 @@ import (
 // client is a plain WebSocket client that knows nothing of Parley's SDK.
 type client struct {
 	t      testing.TB
-	ws     *websocket.Conn
+	ws     line
 	ctx    context.Context
 	lastID int
 	events []wire.Event      // received and not asked for yet

@@ -22,6 +22,9 @@ const (
 	formSSE              // a server-sent event
 )
 
+// transports names the forms in metrics.
+var transports = [...]string{formJSON: "json", formCBOR: "cbor", formSSE: "sse"}
+
 // Subprotocols of the WebSocket, by form.
 var subprotocols = [...]string{formJSON: Subprotocol, formCBOR: SubprotocolCBOR}
 

@@ -171,10 +171,19 @@ func startNode(t testing.TB, w *world, options ...option) *node {
 func startNodeOn(t testing.TB, w *world, bus broker.Broker, options ...option) *node {
 	t.Helper()
 	n := runHub(t, w, bus, options...)
-	server := httptest.NewServer(n.Hub)
+	server := httptest.NewServer(n.handler())
 	n.url = server.URL
 	t.Cleanup(func() { n.stop(); server.Close() })
 	return n
+}
+
+// handler answers sockets everywhere and streams where they are.
+func (n *node) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", n.Hub)
+	mux.Handle("/v1/events", n.Streams())
+	mux.Handle("/v1/events/", n.Streams())
+	return mux
 }
 
 // startPipeNode serves over pipes in memory, for bubbles whose time is not the machine's.
@@ -182,7 +191,7 @@ func startPipeNode(t testing.TB, w *world, options ...option) *node {
 	t.Helper()
 	n := runHub(t, w, broker.NewMemory(broker.MemoryConfig{}), options...)
 	listener := pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: n.Hub}
+	server := &http.Server{Handler: n.handler()}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	transport := &http.Transport{DialContext: listener.dial}

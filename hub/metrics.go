@@ -36,6 +36,7 @@ var dropNames = [dropCount]string{"bus", "lost", "old", "held", "encode", "log_e
 // metrics are the hub's own; every counter is there from the start.
 type metrics struct {
 	opens      prometheus.Counter
+	accepted   [len(transports)]prometheus.Counter
 	closes     map[string]prometheus.Counter
 	refused    *prometheus.CounterVec
 	requests   [resultCount]prometheus.Counter
@@ -83,6 +84,10 @@ func newMetrics(h *Hub) *metrics {
 		}
 	}
 	m.refused.WithLabelValues("handshake")
+	accepted := vec("accepted_total", "Connections accepted, by how they speak: JSON or CBOR over a WebSocket, or server-sent events.", "transport")
+	for f, name := range transports {
+		m.accepted[f] = accepted.WithLabelValues(name)
+	}
 	requests := vec("requests_total", "Requests, by result.", "result")
 	for i, name := range resultNames {
 		m.requests[i] = requests.WithLabelValues(name)
@@ -92,7 +97,7 @@ func newMetrics(h *Hub) *metrics {
 		m.drops[i] = drops.WithLabelValues(name)
 	}
 	if r := h.cfg.Metrics; r != nil {
-		r.MustRegister(m.opens, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.recovered, m.callSeconds, m.fanout,
+		r.MustRegister(m.opens, accepted, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.recovered, m.callSeconds, m.fanout,
 			m.batch, m.resumed, requests, drops,
 			gauge("topics", "Open topics that sessions of this node have joined.", func() float64 { return float64(len(h.audiences.all())) }),
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
@@ -112,7 +117,8 @@ func gauge(name, help string, value func() float64) prometheus.Collector {
 // isHandshakeProblem reports whether a problem may refuse a handshake.
 func isHandshakeProblem(code string) bool {
 	switch code {
-	case "websocket_required", "subprotocol_required", "origin_not_authorized", "node_draining", "too_many_connections", "node_busy":
+	case "websocket_required", "subprotocol_required", "origin_not_authorized", "node_draining", "too_many_connections", "node_busy",
+		"message_too_large", "message_cut_short":
 		return true
 	}
 	return false

@@ -259,7 +259,11 @@ func (s *session) drain() {
 			o.busy = false
 			_ = s.link.SetWriteDeadline(time.Time{}) // before another may try a write
 			s.roomLocked()
+			over := o.sealed && s.form == formSSE // which does not answer a goodbye
 			s.mu.Unlock()
+			if over {
+				s.cut()
+			}
 			return
 		}
 		sealed := o.sealed

@@ -29,6 +29,7 @@ const pollBuffer = 64 << 10
 type pollers struct {
 	start   func()                             // the first plain socket calls it, once
 	receive func(s *session, data []byte) bool // session.receive, in the context of requests
+	hear    func(s *session, message []byte)   // session.hear, likewise
 	list    []*poller
 	last    atomic.Uint32
 	gone    departures
@@ -42,6 +43,7 @@ func newPollers(ctx context.Context, log *slog.Logger) (ps *pollers, stop func()
 	ps = &pollers{
 		gone:    departures{wake: make(chan struct{}, 1)},
 		receive: func(s *session, data []byte) bool { return s.receive(ctx, data) },
+		hear:    func(s *session, message []byte) { s.hear(ctx, opText, message) },
 	}
 	ps.start = sync.OnceFunc(func() {
 		if err := ps.open(); err != nil {

@@ -229,6 +229,9 @@ func (s *session) endLocked(now time.Duration) {
 func (s *session) depart(ctx context.Context) {
 	defer s.hub.dismiss(s)
 	s.link.cut()
+	if s.form == formSSE {
+		s.hub.streams.Delete(s.id)
+	}
 	if s.poller != nil {
 		s.poller.forget(s)
 	}

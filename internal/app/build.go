@@ -439,6 +439,8 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle("GET /v1/socket", p.hub)
+	mux.Handle("/v1/events", p.hub.Streams())
+	mux.Handle("/v1/events/", p.hub.Streams())
 	p.mountRail(mux, cfg.Stripe)
 	mux.Handle("GET /.well-known/jwks.json", p.cards)
 	mux.HandleFunc("GET /v1/words/en.json", serveWords)
