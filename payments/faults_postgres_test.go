@@ -80,8 +80,8 @@ func TestServer_KilledUnderLoadAndStartedAgain(t *testing.T) {
 		nodes := openNodes(t, server.URL(server.Addr()), server.URL(server.Addr()))
 		var under sync.WaitGroup
 		under.Go(func() { together(t, w, nodes, 4, "restart") })
-		for round := range 3 {
-			await(t, func() bool { return w.count() > 15*(round+1) })
+		for round := range 2 {
+			await(t, func() bool { return w.count() > 25*(round+1) })
 			server.Kill()
 			server.Start()
 		}
@@ -132,6 +132,9 @@ func TestDisorder_IsTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		nodes[1].survived(t, w)
+		if open := nodes[0].unavailable.Load() + nodes[1].unavailable.Load(); open > 15 { // one in thousands fails eight times
+			t.Errorf("%d of %d answers left it open whether something happened", open, 2*w.count())
+		}
 	})
 }
 

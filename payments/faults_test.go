@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -168,6 +169,9 @@ func step[T any](p *player, name string, do func(a payments.Actor) (T, error)) (
 	defer cancel()
 	var err error
 	for again := true; again; {
+		if errors.Is(err, payments.ErrUnavailable) {
+			p.n.unavailable.Add(1)
+		}
 		answer, err = do(payments.Actor{Server: true, Key: p.name + "/" + name})
 		if again = unknown(err) && ctx.Err() == nil; again {
 			again = p.n.pause(ctx) == nil
@@ -241,6 +245,8 @@ type faultNode struct {
 	relay     *outbox.Relay
 	clock     *clock.Shifted
 	stop      func() error
+	// unavailable counts the answers that left it open whether a step happened.
+	unavailable atomic.Int64
 }
 
 // inbox is what a consumer keeps; without a key, so that a second delivery shows.
