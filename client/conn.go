@@ -22,8 +22,11 @@ import (
 	"parley/wire"
 )
 
-// Subprotocol of the socket.
-const Subprotocol = "parley.v1"
+// Subprotocols of the socket: JSON, and the same messages as CBOR.
+const (
+	Subprotocol     = "parley.v1"
+	SubprotocolCBOR = "parley.v1.cbor"
+)
 
 // writeTimeout is how long the network may take to accept a frame.
 const writeTimeout = 10 * time.Second
@@ -38,6 +41,8 @@ var ErrClosed = errors.New("client: connection closed")
 type Options struct {
 	// SocketURL is ws://… or wss://… ending in /v1/socket.
 	SocketURL string
+	// Transport is how the Conn speaks; the zero value is a WebSocket with JSON.
+	Transport Transport
 	// Token signs the user in.
 	Token string
 	// Device names this installation, dev_….
@@ -68,7 +73,7 @@ type Opened struct {
 // Conn is one open, authenticated socket. Its methods are safe for concurrent use.
 type Conn struct {
 	opts   Options
-	ws     *websocket.Conn
+	line   line
 	opened Opened
 	ids    atomic.Int64
 	done   chan struct{} // closed when reading has ended; err is set before
@@ -80,12 +85,11 @@ type Conn struct {
 
 // Dial connects and opens the session.
 func Dial(ctx context.Context, opts Options) (*Conn, error) {
-	ws, _, err := websocket.Dial(ctx, opts.SocketURL, &websocket.DialOptions{Subprotocols: []string{Subprotocol}})
+	l, err := connect(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("client: dial: %w", err)
+		return nil, err
 	}
-	ws.SetReadLimit(readLimit)
-	c := &Conn{opts: opts, ws: ws, done: make(chan struct{}), waiting: map[string]chan wire.Reply{}}
+	c := &Conn{opts: opts, line: l, done: make(chan struct{}), waiting: map[string]chan wire.Reply{}}
 	go c.read()
 	params := map[string]any{"token": opts.Token, "device": opts.Device}
 	if len(opts.Resume) > 0 {
@@ -116,13 +120,13 @@ func (c *Conn) CloseCode() int { return int(websocket.CloseStatus(c.Err())) }
 
 // Close ends the connection and waits until its goroutine has ended.
 func (c *Conn) Close() {
-	_ = c.ws.Close(websocket.StatusNormalClosure, "") // may be closed already
+	c.line.close()
 	<-c.done
 }
 
 // Abort drops the connection without a close frame, as a lost network does.
 func (c *Conn) Abort() {
-	_ = c.ws.CloseNow() // may be closed already
+	c.line.abort()
 	<-c.done
 }
 
@@ -192,11 +196,7 @@ func (c *Conn) send(ctx context.Context, id, method string, params any) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// A frame cut short would end the connection for everybody who uses it, so
-	// giving up a call does not give up its frame.
-	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-	defer cancel()
-	if err := c.ws.Write(writing, websocket.MessageText, frame); err != nil {
+	if err := c.line.write(ctx, frame); err != nil {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	return nil
@@ -221,7 +221,7 @@ func decode(r wire.Reply, result any) error {
 func (c *Conn) read() {
 	defer close(c.done)
 	for {
-		_, frame, err := c.ws.Read(context.Background()) // ends with Close or the server
+		frame, err := c.line.read()
 		if err == nil {
 			err = c.frame(frame)
 		}
@@ -229,7 +229,7 @@ func (c *Conn) read() {
 			c.mu.Lock()
 			c.err = err
 			c.mu.Unlock()
-			_ = c.ws.CloseNow() // may be closed already
+			c.line.abort()
 			return
 		}
 	}

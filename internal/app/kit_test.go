@@ -93,6 +93,7 @@ type person struct {
 	n      *node
 	user   string
 	device wire.DeviceID
+	via    client.Transport
 	conn   *client.Conn
 	key    *authenticatortest.Authenticator
 
@@ -106,7 +107,13 @@ type person struct {
 // join opens a socket for user.
 func (n *node) join(user, device string) *person {
 	n.t.Helper()
-	p := &person{t: n.t, n: n, user: user, device: wire.DeviceID("dev_" + device), news: make(chan struct{}), key: &authenticatortest.Authenticator{}}
+	return n.joinVia(client.JSON, user, device)
+}
+
+// joinVia opens a session for user over a transport.
+func (n *node) joinVia(via client.Transport, user, device string) *person {
+	n.t.Helper()
+	p := &person{t: n.t, n: n, user: user, via: via, device: wire.DeviceID("dev_" + device), news: make(chan struct{}), key: &authenticatortest.Authenticator{}}
 	p.connect(nil)
 	n.t.Cleanup(func() { p.conn.Close() })
 	return p
@@ -116,7 +123,7 @@ func (p *person) connect(resume map[wire.ConversationID]int64) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := client.Dial(ctx, client.Options{SocketURL: p.n.info.SocketURL, Token: p.n.token(p.user), Device: p.device, Resume: resume, OnEvent: p.take})
+	conn, err := client.Dial(ctx, client.Options{SocketURL: p.n.info.SocketURL, Transport: p.via, Token: p.n.token(p.user), Device: p.device, Resume: resume, OnEvent: p.take})
 	if err != nil {
 		p.t.Fatalf("%s connects: %v", p.user, err)
 	}

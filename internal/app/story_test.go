@@ -53,10 +53,13 @@ func checkLedger(t *testing.T, dir string) {
 	}
 }
 
-func TestStory_TalkConfirmAndPay(t *testing.T) {
+func TestStory_TalkConfirmAndPay(t *testing.T) { talkConfirmAndPay(t, client.JSON, client.JSON) }
+
+// talkConfirmAndPay is the story of a payment between people on two transports.
+func talkConfirmAndPay(t *testing.T, buyerVia, sellerVia client.Transport) {
 	dir := t.TempDir()
 	n := start(t, dir)
-	buyer, seller := n.join("buyer", "b1"), n.join("seller", "s1")
+	buyer, seller := n.joinVia(buyerVia, "buyer", "b1"), n.joinVia(sellerVia, "seller", "s1")
 	tablet := n.join("seller", "s2")
 
 	pay := request(seller)
