@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -202,13 +204,12 @@ type Guard struct {
 	counts  Limiter
 	refused *prometheus.CounterVec
 
-	mu    sync.RWMutex
-	found map[string][]Rule // by operation
+	found atomic.Pointer[map[string][]Rule] // by operation; replaced, never changed
 }
 
 // NewGuard makes a guard of rules as ParseRule reads them; reg may be nil.
 func NewGuard(texts []string, counts Limiter, reg prometheus.Registerer) (*Guard, error) {
-	g := &Guard{counts: counts, found: map[string][]Rule{},
+	g := &Guard{counts: counts,
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "parley_limits_refused_total", Help: "Requests over a limit, by rule."}, []string{"rule"})}
 	for _, text := range texts {
 		r, err := ParseRule(text)
@@ -259,19 +260,22 @@ func (g *Guard) Allow(ctx context.Context, operation string, who Who) time.Durat
 
 // rulesFor finds the rules of an operation, once. Operations are few.
 func (g *Guard) rulesFor(operation string) []Rule {
-	g.mu.RLock()
-	rules, ok := g.found[operation]
-	g.mu.RUnlock()
-	if ok {
-		return rules
+	known := g.found.Load()
+	if known != nil {
+		if rules, ok := (*known)[operation]; ok {
+			return rules
+		}
 	}
+	var rules []Rule
 	for _, r := range g.rules {
 		if r.covers(operation) {
 			rules = append(rules, r)
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.found[operation] = rules
+	more := map[string][]Rule{operation: rules}
+	if known != nil {
+		maps.Copy(more, *known)
+	}
+	g.found.CompareAndSwap(known, &more) // who loses finds them again
 	return rules
 }
