@@ -44,5 +44,5 @@ func (f Features) Operations() []Operation {
 
 // Rules are the rules of all features.
 func Rules() []Rule {
-	return slices.Concat(identityRules, chatRules, requestRules, paymentRules, blockRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, topicRules, webhookRules)
+	return slices.Concat(identityRules, chatRules, requestRules, paymentRules, blockRules, safetyRules, ledgerRules, railRules, conversionRules, callsRules, topicRules, webhookRules, nodeRules)
 }

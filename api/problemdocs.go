@@ -123,6 +123,8 @@ var problemDocs = map[string]string{
 	"safety_limit":           "The payer would commit more than a limit allows: details.left is what it leaves, details.frees (and until) when it leaves enough. This answer is remembered under its idempotency key: try again with a new one.",
 	"safety_pause":           "The payer has to wait until the time in until, by the server's clock, and then repeat the request, with the same or a new idempotency key. Earlier tries are refused and do not make the pause longer; a changed amount starts it anew.",
 	"safety_acknowledge":     "The payer has to read details.warnings and answer details.questions. Show them, and repeat the request with acknowledge {decision: details.id, answers}, with the same or a new idempotency key. When the money is on hold already, call safety.acknowledge.",
+	"node_unknown":           "No node that is alive has this id or name; nodes.list shows them. A node gets a new id each time it starts.",
+	"node_silent":            "The node is listed but did not do what it was told within a few seconds: it may be cut off from the bus, or have just died. Look at nodes.list and try again.",
 	"safety_approval":        "The payer's trusted person has to approve with safety.approve; details.approver says who was asked. Without one, name one with trusted.set; one who was named after the payment was first refused can approve after the cooling-off only. Then repeat the request.",
 	"safety_cooling_off":     "The money stays on hold until the time in until. Until then it can be taken back with payments.void, but neither confirmed nor captured.",
 	"safety_answers":         "A question was not answered, or with none of its options. Nothing was kept.",

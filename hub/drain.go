@@ -16,7 +16,7 @@ const drainShare = 0.6
 // their requests under way are answered, then they are closed with 4010 and a
 // random delay in the reason ("retry_ms=…"), spread evenly over the time that
 // ctx leaves (10 s without a deadline). It returns nil when all are gone, else
-// ctx's error; Run then closes the rest.
+// ctx's error; Run then closes the rest. Until Reopen no sockets are taken.
 func (h *Hub) Drain(ctx context.Context) error {
 	sessions := h.shut()
 	window := 10 * time.Second
@@ -35,16 +35,39 @@ func (h *Hub) Drain(ctx context.Context) error {
 			code: wire.CloseDrain, text: retryIn(rand.N(h.cfg.RetryAfterDrain)), reason: reasonDrain, finish: true,
 		})
 	}
-	gone := make(chan struct{})
-	go func() {
-		h.sessions.Wait()
-		close(gone)
-	}()
 	select {
-	case <-gone:
+	case <-h.emptied():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// Reopen takes sockets again after a Drain that was to be undone. It does
+// nothing to one that goes on: end that first.
+func (h *Hub) Reopen() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = false
+}
+
+// emptied is closed once there is no socket; ask only when no new ones are taken.
+func (h *Hub) emptied() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.empty == nil {
+		h.empty = make(chan struct{})
+	}
+	empty := h.empty
+	h.tellEmptyLocked()
+	return empty
+}
+
+// tellEmptyLocked tells who waits for the last socket to go.
+func (h *Hub) tellEmptyLocked() {
+	if len(h.live) == 0 && h.empty != nil {
+		close(h.empty)
+		h.empty = nil
 	}
 }
 

@@ -181,3 +181,39 @@ func TestRevoke_WhileASessionOpens(t *testing.T) {
 	wantCode(t, again.call("session.refresh", map[string]string{"token": "ninth"}), wire.CodeProblem, "token_revoked")
 	wantClose(t, again, wire.CloseRevoked)
 }
+
+// A drain that is undone before its end leaves the sockets it has not come to,
+// and the node takes new ones; it can drain again.
+func TestReopen_UndoesADrainThatGoesOn(t *testing.T) {
+	n := startNode(t, newWorld())
+	first, _ := n.open("ann", "a", nil)
+	second, _ := n.open("bob", "a", nil)
+	ctx, undo := context.WithTimeout(context.Background(), time.Hour)
+	drained := make(chan error)
+	go func() { drained <- n.Drain(ctx) }()
+	gone := make(chan *client, 2)
+	for _, c := range []*client{first, second} {
+		go func() {
+			c.closed()
+			gone <- c
+		}()
+	}
+	closed := <-gone // the other one's turn comes in half an hour
+	undo()
+	if err := <-drained; !errors.Is(err, context.Canceled) {
+		t.Errorf("Drain: %v", err)
+	}
+	n.Reopen()
+	again, _ := n.open("ann", "b", nil)
+	if again.call("echo", []int{1}); closed == nil {
+		t.Error("nobody was closed")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
+	go func() { drained <- n.Drain(ctx) }()
+	again.closed()
+	<-gone
+	if err := <-drained; err != nil {
+		t.Errorf("the second drain: %v", err)
+	}
+}

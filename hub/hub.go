@@ -50,7 +50,8 @@ type Hub struct {
 	streams     sync.Map // of sessions without a WebSocket, by id
 
 	mu       sync.Mutex
-	closed   bool                  // takes no sockets any more
+	closed   bool                  // takes no sockets, for good once Run ends
+	empty    chan struct{}         // closed when the last socket has gone; nil when nobody waits
 	live     map[*session]struct{} // every socket, opened or not
 	sessions sync.WaitGroup        // counts them; grows only while not closed
 }
@@ -151,6 +152,7 @@ func (h *Hub) dismiss(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.live, s)
+	h.tellEmptyLocked()
 	h.sessions.Done()
 }
 

@@ -43,6 +43,7 @@ type commands struct {
 	Trigger  triggerCommand  `cmd:"" help:"Make an event happen on a node: to a real payment, or as a test event."`
 	Webhooks webhooksCommand `cmd:"" help:"List webhooks and deliveries, and deliver again."`
 	Nodes    nodesCommand    `cmd:"" help:"List the nodes that are alive, with what they carry."`
+	Drain    drainCommand    `cmd:"" help:"Send the sockets of a node elsewhere before it is stopped, or take that back."`
 	OpenAPI  openapiCommand  `cmd:"" name:"openapi" help:"Print the OpenAPI document."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

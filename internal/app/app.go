@@ -185,6 +185,7 @@ func (n *Node) serve(ctx context.Context) error {
 		return fmt.Errorf("HTTP: %w", err)
 	case <-ctx.Done():
 	}
+	n.parts.stopping.Store(true)
 	n.parts.draining.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.opts.Config.Hub.DrainTime)
 	defer cancel()

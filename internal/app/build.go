@@ -50,10 +50,13 @@ type parts struct {
 	recent   obs.Recent
 	started  time.Time
 	draining atomic.Bool
+	stopping atomic.Bool // draining for good
 
 	db       *sqldb.DB
 	redis    redisdb.Client // nil: this node is alone
 	nodeID   string
+	name     string // of this node, for people
+	drainer  *drainer
 	broker   broker.Broker
 	streams  broker.Streams
 	hub      *hub.Hub
@@ -135,6 +138,7 @@ func openDatabase(ctx context.Context, cfg sqldb.Config) (*sqldb.DB, error) {
 
 func (p *parts) buildSockets(n *Node) error {
 	p.door = &door{}
+	p.drainer, p.name = newDrainer(p), nameOf(n.listener.Addr())
 	p.sessions = &sessions{log: n.log}
 	p.streams = p.newStreams(n)
 	cfg := n.opts.Config
@@ -367,7 +371,7 @@ func (p *parts) buildTable(n *Node) (err error) {
 	}
 	p.table, err = newTable(api.Config{
 		BaseURL: n.baseURL, Version: Version, Log: n.log, OnProblem: p.remember, Metrics: p.registry, Problems: hub.Problems(), Limit: p.limits.allow,
-	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Topics: p.topics, Operator: p, Nodes: p.nodes, Devices: devices{p.devices, p.verifier}, Clock: movable})
+	}, api.Features{Chat: p.chat, Presence: p.board, Calls: p.calls, Payments: p.payments, Safety: p.safety, Blocks: p.blocks, Policy: policyOf, Identity: p.identity, Webhooks: p.webhooks, Topics: p.topics, Operator: p, Nodes: nodeDoor{p.nodes, p}, Devices: devices{p.devices, p.verifier}, Clock: movable})
 	p.waiting = p.newBacklog()
 	*p.door = door{verifier: p.verifier, users: p.identity.Directory, chat: p.chat, table: p.table, limits: p.limits}
 	return err
@@ -397,7 +401,7 @@ func (p *parts) remember(operation string, problem *wire.Problem) {
 func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
-		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.RunTransfers, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.RunTransfers, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.drainer.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
 		p.reloadRules, p.waiting.Run, p.topics.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {

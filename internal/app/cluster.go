@@ -105,7 +105,11 @@ func (p *parts) told(body []byte) {
 		p.log.Error("word between nodes not understood", "err", err)
 		return
 	}
-	if p.room == nil || w.From == p.nodeID {
+	switch {
+	case w.Do == wordDrain || w.Do == wordUndrain:
+		p.toldNode(body)
+		return
+	case p.room == nil || w.From == p.nodeID:
 		return
 	}
 	p.rooms.background(func(context.Context) error {
@@ -119,4 +123,12 @@ func (p *parts) told(body []byte) {
 		}
 		return nil
 	})
+}
+
+// toldNode does what was said to this node alone.
+func (p *parts) toldNode(body []byte) {
+	var w nodeWord
+	if json.Unmarshal(body, &w) == nil && w.To == p.nodeID {
+		p.drainer.told(w)
+	}
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -21,10 +23,23 @@ func (p *parts) newRegistry(n *Node) cluster.Registry {
 	})
 }
 
+// nameOf tells a node from the others by its machine and port.
+func nameOf(at net.Addr) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
 // self describes this node.
 func (p *parts) self() cluster.Node {
 	node := cluster.Node{
-		ID: p.nodeID, Address: p.node.baseURL, Roles: []string{"hub"}, Version: Version, Started: p.started,
+		ID: p.nodeID, Name: p.name, Address: p.node.baseURL, Roles: []string{"hub"}, Version: Version, Started: p.started,
 		Load: cluster.Load{Sockets: p.hub.Sockets(), People: p.board.People(), CPU: p.meter.Load(processTime(), time.Now()), Draining: p.draining.Load()},
 	}
 	if p.turn != nil {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -21,6 +22,7 @@ import (
 // A Node is one process of a Parley, as it describes itself.
 type Node struct {
 	ID      string    `json:"id"`
+	Name    string    `json:"name" doc:"its machine and port, which it keeps over restarts"`
 	Address string    `json:"address" doc:"where clients reach it"`
 	Roles   []string  `json:"roles" doc:"what it does: hub, turn, media"`
 	Version string    `json:"version"`
@@ -36,6 +38,23 @@ type Load struct {
 	Relays   int     `json:"relays" doc:"allocations on its relay"`
 	CPU      float64 `json:"cpu" doc:"processor seconds per second since the last beat"`
 	Draining bool    `json:"draining" doc:"takes no new sockets"`
+}
+
+// ErrUnknown says that no node has that id or name; ErrSilent that it is listed
+// but did not do what it was told.
+var (
+	ErrUnknown = errors.New("cluster: no such node")
+	ErrSilent  = errors.New("cluster: the node does not do what it is told")
+)
+
+// Find returns the node with that id or name.
+func Find(list []Node, which string) (Node, error) {
+	for _, n := range list {
+		if n.ID == which || n.Name == which {
+			return n, nil
+		}
+	}
+	return Node{}, ErrUnknown
 }
 
 // Registry lists the nodes that are alive.

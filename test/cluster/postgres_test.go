@@ -115,7 +115,7 @@ func (p *postgres) limitFiles(size string) {
 	children, _ := exec.CommandContext(context.Background(), "pgrep", "-P", master).Output() //nolint:gosec // a number
 	for _, pid := range append(strings.Fields(string(children)), master) {
 		cmd := exec.CommandContext(context.Background(), "prlimit", "--pid", pid, "--fsize="+size+":unlimited") //nolint:gosec // numbers
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as} // whoever owns a process may limit it
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}                                                // whoever owns a process may limit it
 		if out, err := cmd.CombinedOutput(); err != nil && pid == master {
 			p.t.Fatalf("prlimit: %v\n%s", err, out)
 		}
