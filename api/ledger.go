@@ -191,10 +191,10 @@ func ledgerAccountOperations(b *payments.Books) []Operation {
 					ID: in.Account, Currency: in.Currency, MayGoNegative: in.MayGoNegative, Ceiling: in.Ceiling, Metadata: in.Metadata,
 				}))
 			}),
-		Op(ledgerRow("accounts.list", "GET", "/accounts", "All accounts", "Parley's own as well, by id and currency."),
+		Op(byOperators(ledgerRow("accounts.list", "GET", "/accounts", "All accounts", "Parley's own as well, by id and currency.")),
 			func(ctx context.Context, c wire.Caller, in ledgerAccountListInput) (ledgerAccountListOutput, error) {
 				only := ledger.Selection{ID: in.Account, Kind: in.Kind, Currency: in.Currency}
-				list, next, err := b.Accounts(ctx, actor(c), only, in.Cursor, orFifty(in.Limit))
+				list, next, err := b.Accounts(ctx, officer(c), only, in.Cursor, orFifty(in.Limit))
 				out := ledgerAccountListOutput{Items: make([]LedgerAccount, len(list)), Next: next}
 				for i, p := range list {
 					out.Items[i] = ledgerAccount(p)

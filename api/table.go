@@ -165,9 +165,11 @@ func (t *Table) Call(ctx context.Context, c wire.Caller, method string, params j
 	if err != nil {
 		p := t.problem(c, method, err)
 		e.calls.ended(start, p)
+		t.audit(c, e, params, p)
 		return nil, t.finish(c, method, p)
 	}
 	e.calls.ended(start, nil)
+	t.audit(c, e, params, nil)
 	return result, nil
 }
 

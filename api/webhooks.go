@@ -93,7 +93,7 @@ func endpointOperations(s *webhook.Service) []Operation {
 		Op(create, func(ctx context.Context, c wire.Caller, in webhookCreateInput) (webhook.Endpoint, error) {
 			return s.Create(ctx, c, webhook.Change{URL: &in.URL, Description: &in.Description, Events: &in.Events})
 		}),
-		Op(webhookRow("webhooks.list", "GET", "", "All webhooks", ""),
+		Op(byOperators(webhookRow("webhooks.list", "GET", "", "All webhooks", "")),
 			func(ctx context.Context, c wire.Caller, _ None) (webhookListOutput, error) {
 				items, err := s.List(ctx, c)
 				return webhookListOutput{Items: items}, err
@@ -129,13 +129,13 @@ func endpointOperations(s *webhook.Service) []Operation {
 
 func deliveryOperations(s *webhook.Service) []Operation {
 	return []Operation{
-		Op(webhookRow("deliveries.list", "GET", "/{webhook}/deliveries", "What was and is to be delivered", "Newest first, with the attempts. `state=dead` lists the dead letters."),
+		Op(byOperators(webhookRow("deliveries.list", "GET", "/{webhook}/deliveries", "What was and is to be delivered", "Newest first, with the attempts. `state=dead` lists the dead letters.")),
 			func(ctx context.Context, c wire.Caller, in deliveryListInput) (deliveryListOutput, error) {
 				items, next, err := s.Deliveries(ctx, c, in.Webhook, webhook.Filter{State: webhook.State(in.State), Cursor: in.Cursor, Limit: in.Limit})
 				return deliveryListOutput{Items: items, Next: next}, err
 			}),
-		Op(webhookRow("deliveries.replay", "POST", "/{webhook}/replay", "Deliver again",
-			"One delivery, or all made since a time, with their first webhook-id. Finished deliveries are kept for 30 days."),
+		Op(byOperators(webhookRow("deliveries.replay", "POST", "/{webhook}/replay", "Deliver again",
+			"One delivery, or all made since a time, with their first webhook-id. Finished deliveries are kept for 30 days.")),
 			func(ctx context.Context, c wire.Caller, in deliveryReplayInput) (deliveryReplayOutput, error) {
 				n, err := s.Replay(ctx, c, in.Webhook, webhook.Selection{Delivery: in.Delivery, Since: in.Since, DeadOnly: in.DeadOnly})
 				return deliveryReplayOutput{Replayed: n}, err

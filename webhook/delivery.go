@@ -60,7 +60,7 @@ type Filter struct {
 // Deliveries lists what an endpoint got or is to get, the newest first, and the
 // cursor of the next page, which is empty on the last.
 func (s *Service) Deliveries(ctx context.Context, c wire.Caller, id string, f Filter) (list []Delivery, next string, err error) {
-	if err := serverOnly(c); err != nil {
+	if err := operators(c); err != nil {
 		return nil, "", err
 	}
 	limit := min(f.Limit, 100)
@@ -150,7 +150,7 @@ type Selection struct {
 // the order of each object, and returns how many. Those still pending are tried
 // at once; one under way at this moment is left alone.
 func (s *Service) Replay(ctx context.Context, c wire.Caller, id string, sel Selection) (n int, err error) {
-	if err := serverOnly(c); err != nil {
+	if err := operators(c); err != nil {
 		return 0, err
 	}
 	if (sel.Delivery == "") == sel.Since.IsZero() {

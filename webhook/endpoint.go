@@ -137,7 +137,7 @@ func (e endpoint) shown(secret bool) Endpoint {
 
 // List returns all endpoints, the oldest first.
 func (s *Service) List(ctx context.Context, c wire.Caller) (list []Endpoint, err error) {
-	if err := serverOnly(c); err != nil {
+	if err := operators(c); err != nil {
 		return nil, err
 	}
 	list = []Endpoint{}

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 
@@ -44,7 +45,10 @@ func (p *parts) Overview(ctx context.Context) (api.Overview, error) {
 	if o.Accounts, err = p.accounts(ctx); err != nil {
 		return o, err
 	}
-	o.Counters = map[string]int64{"sockets": int64(len(open)), "problems": int64(len(o.Problems))}
+	if o.Counters, err = p.totals(); err != nil {
+		return o, err
+	}
+	o.Counters["sockets"], o.Counters["problems"] = int64(len(open)), int64(len(o.Problems))
 	if p.sfu != nil {
 		o.Counters["rooms"] = int64(len(p.sfu.Rooms()))
 	}
@@ -52,6 +56,39 @@ func (p *parts) Overview(ctx context.Context) (api.Overview, error) {
 		o.Counters["relay_allocations"] = int64(p.turn.Allocations())
 	}
 	return o, nil
+}
+
+// rated are the metrics that an overview tells the totals of, so that whoever
+// asks again can see rates.
+var rated = map[string]string{
+	"parley_hub_messages_in_total":  "messages_in_total",
+	"parley_hub_published_total":    "published_total",
+	"parley_hub_delivered_total":    "delivered_total",
+	"parley_hub_drops_total":        "drops_total",
+	"parley_chat_entries_total":     "entries_total",
+	"parley_call_signals_total":     "signals_total",
+	"parley_api_calls_total":        "operations_total",
+	"parley_topics_published_total": "topic_publications_total",
+	"parley_webhook_attempts_total": "webhook_attempts_total",
+}
+
+// totals are the rated counters, each over all its labels.
+func (p *parts) totals() (map[string]int64, error) {
+	families, err := p.registry.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("app: metrics: %w", err)
+	}
+	totals := make(map[string]int64, len(rated)+4)
+	for _, f := range families {
+		name, ok := rated[f.GetName()]
+		if !ok {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			totals[name] += int64(m.GetCounter().GetValue())
+		}
+	}
+	return totals, nil
 }
 
 func sockets(open []hub.Info) []api.SocketInfo {
