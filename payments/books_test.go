@@ -3,6 +3,7 @@ package payments_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,90 @@ func TestBooks_ARefusalIsRememberedUnderItsKey(t *testing.T) {
 		}
 		w.move(moves)
 	})
+}
+
+// TestBooks_RefusalsAndSuccessesShareCommits has many clients move at once what
+// is there and what is not, each twice under one key: every client gets one
+// answer, the refused ones keep theirs when the money has come, and what was
+// answered is what was moved.
+func TestBooks_RefusalsAndSuccessesShareCommits(t *testing.T) {
+	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, payments.Config{})
+		w.openBank()
+		const clients = 40
+		actors := make([]payments.Actor, clients)
+		for i := range actors {
+			actors[i] = w.as("server")
+		}
+		moves := func(i int) []payments.Movement {
+			if i%2 == 0 {
+				return transfer("app:bank", "user:buyer:available", 10)
+			}
+			return append(transfer("app:bank", "user:buyer:available", 3), transfer("app:bonus", "user:seller:available", 10)...)
+		}
+		all := func() (entries [2 * clients][]ledger.Entry, errs [2 * clients]error) {
+			var wg sync.WaitGroup
+			for i := range entries {
+				wg.Go(func() { entries[i], errs[i] = w.Books().Move(t.Context(), actors[i/2], moves(i/2)) })
+			}
+			wg.Wait()
+			return entries, errs
+		}
+		first, errs := all()
+		w.move(transfer("app:bank", "app:bonus", 100_000))
+		second, later := all()
+		for i := range first {
+			if refused := i/2%2 == 1; refused != errors.Is(errs[i], ledger.ErrInsufficient) || refused != errors.Is(later[i], ledger.ErrInsufficient) {
+				t.Errorf("client %d: %v, then %v", i, errs[i], later[i])
+			}
+			if !reflect.DeepEqual(first[i], first[i/2*2]) || !reflect.DeepEqual(first[i], second[i]) {
+				t.Errorf("client %d: %+v, %+v, then %+v", i, first[i/2*2], first[i], second[i])
+			}
+		}
+		if buyer, seller := w.available("buyer"), w.available("seller"); buyer != 10*clients/2 || seller != 0 {
+			t.Errorf("buyer has %d, seller %d", buyer, seller)
+		}
+		if _, err := ledger.Check(t.Context(), db, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestBooks_OneKeyForTwoKindsOfRequest races a transfer and a reversal, which
+// goes its own way, for one key: one of them has it, the other moves nothing.
+func TestBooks_OneKeyForTwoKindsOfRequest(t *testing.T) {
+	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, payments.Config{})
+		w.openBank()
+		for range 10 {
+			gift := w.move(transfer("app:bank", "app:bonus", 1))
+			a, before := w.as("server"), w.appBalance("app:bonus")
+			var moved, reversed error
+			var wg sync.WaitGroup
+			wg.Go(func() { _, moved = w.Books().Move(t.Context(), a, transfer("app:bank", "app:bonus", 10)) })
+			wg.Go(func() { _, reversed = w.Books().Reverse(t.Context(), a, payments.Resolution{Transfer: gift.ID}) })
+			wg.Wait()
+			lost, want := moved, before-1
+			if moved == nil {
+				lost, want = reversed, before+10
+			}
+			if !errors.Is(lost, payments.ErrKeyReused) && !errors.Is(lost, payments.ErrInProgress) && !errors.Is(lost, ledger.ErrDuplicate) {
+				t.Errorf("moved: %v, reversed: %v", moved, reversed)
+			}
+			if got := w.appBalance("app:bonus"); got != want {
+				t.Errorf("moved: %v, reversed: %v, %d is left of %d", moved, reversed, got, before)
+			}
+		}
+	})
+}
+
+func (w *world) appBalance(account string) int64 {
+	w.t.Helper()
+	p, err := w.Books().Account(w.t.Context(), server, account, "EUR")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p.Posted
 }
 
 func TestBooks_PendingIsPostedVoidedOrExpires(t *testing.T) {

@@ -1,0 +1,212 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"testing"
+
+	"parley/internal/sqldb"
+	"parley/internal/sqldb/sqldbtest"
+)
+
+// notes is what submissions keep in these tests: one row for each.
+var insertNote = sqldb.Over("INSERT INTO notes (id, text) {set} ON CONFLICT DO NOTHING", sqldb.Text, sqldb.Text)
+
+func notesTable(t *testing.T, db *sqldb.DB) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec("CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL)")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func notes(t *testing.T, db *sqldb.DB) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	err := db.View(t.Context(), func(tx *sqldb.Tx) error {
+		b := tx.Batch()
+		b.Query("SELECT id, text FROM notes", func(r sqldb.Row) error {
+			var id, text string
+			err := r.Scan(&id, &text)
+			got[id] = text
+			return err
+		})
+		return b.Send()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+var errTaken = errors.New("taken")
+
+// noting is a submission that notes under its key what its group led to, unless there is a note.
+func noting(key string, group ...Transfer) *order {
+	taken := false
+	return &order{keyed: true, done: make(chan struct{}), Submission: Submission{
+		Transfers: group, Key: key,
+		Read: func(b *sqldb.Batch) {
+			taken = false
+			b.Query("SELECT 1 FROM notes WHERE id = ?", func(r sqldb.Row) error { taken = true; return r.Scan(new(int64)) }, key)
+		},
+		Check: func() error {
+			if taken {
+				return errTaken
+			}
+			return nil
+		},
+		Save: func(b *sqldb.Batch, entries []Entry, refused error) error {
+			text := fmt.Sprintf("%d entries", len(entries))
+			if errors.Is(refused, ErrInsufficient) {
+				text = "refused"
+			}
+			b.ExecSet(insertNote, []string{key}, []string{text})
+			return nil
+		},
+	}}
+}
+
+// TestCommit_SubmissionsKeepWhatTheirGroupsLedTo mixes in one commit what
+// happens, what is refused and what was answered before, with groups that
+// carry nothing: each note is there with its transfers, or alone for a refusal.
+func TestCommit_SubmissionsKeepWhatTheirGroupsLedTo(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"ledger": Schema()}, func(t *testing.T, db *sqldb.DB) {
+		notesTable(t, db)
+		c := testCommitter(db)
+		batch := append(batchOf([]Transfer{pay("1", "world", "a", 10)}),
+			noting("two", pay("2", "a", "b", 4), pay("3", "a", "c", 4)),
+			noting("poor", pay("4", "a", "b", 3)),
+			noting("used", pay("2", "a", "b", 1)),
+			noting("last", pay("5", "a", "b", 2)))
+		for _, o := range batch {
+			if err := checkGroup(o.Transfers); err != nil {
+				t.Fatal(err)
+			}
+		}
+		together(t, c, batch)
+		again := noting("poor", pay("6", "world", "b", 3))
+		together(t, c, []*order{again})
+		for i, want := range []error{nil, nil, ErrInsufficient, ErrDuplicate, nil} {
+			if !errors.Is(batch[i].err, want) {
+				t.Errorf("group %d: got %v, want %v", i, batch[i].err, want)
+			}
+		}
+		if !errors.Is(again.err, errTaken) {
+			t.Errorf("a key again: %v", again.err)
+		}
+		want := map[string]string{"two": "2 entries", "poor": "refused", "used": "0 entries", "last": "1 entries"}
+		if got := notes(t, db); !maps.Equal(got, want) {
+			t.Errorf("noted %v, want %v", got, want)
+		}
+		for _, e := range append(batch[1].entries, batch[4].entries...) {
+			err := db.View(t.Context(), func(tx *sqldb.Tx) error {
+				stored, err := Get(tx, e.ID)
+				if !reflect.DeepEqual(stored, e) {
+					t.Errorf("answered %+v, stored %+v", e, stored)
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if r, err := Check(t.Context(), db, nil); err != nil || r.Rows != 4+4 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestCommit_ANoteThatIsTakenMeanwhileUndoesItsTransfersOnly has somebody else
+// write a note between reading and saving: that group is not recorded, the rest is.
+func TestCommit_ANoteThatIsTakenMeanwhileUndoesItsTransfersOnly(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"ledger": Schema()}, func(t *testing.T, db *sqldb.DB) {
+		notesTable(t, db)
+		c := testCommitter(db)
+		late := noting("late", pay("2", "world", "b", 5))
+		late.Check = nil // it does not see the note, as if it had been written since
+		if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("INSERT INTO notes (id, text) VALUES ('late', 'of another')")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		batch := append(batchOf([]Transfer{pay("1", "world", "a", 10)}), late, noting("other", pay("3", "world", "c", 1)))
+		for _, o := range batch {
+			if err := checkGroup(o.Transfers); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.commit(t.Context(), batch)
+		if batch[0].err != nil || !errors.Is(late.err, sqldb.ErrRows) || batch[2].err != nil {
+			t.Errorf("%v, %v, %v", batch[0].err, late.err, batch[2].err)
+		}
+		if got := notes(t, db); got["late"] != "of another" || got["other"] == "" {
+			t.Errorf("noted %v", got)
+		}
+		if r, err := Check(t.Context(), db, nil); err != nil || r.Postings != 4 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestCollect_OneKeyIsInOneCommitOnce leaves what has the key of another for
+// the next commits, in order, and loses nobody.
+func TestCollect_OneKeyIsInOneCommitOnce(t *testing.T) {
+	c := NewCommitter(nil, nil, nil, CommitterConfig{GroupMax: 3})
+	for i, key := range []string{"k", "k", "", "", "l", "k", "l"} {
+		o := noting(key, pay(fmt.Sprint(i), "world", "a", 1))
+		if err := c.enqueue(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got [][]string
+	for len(c.queue) > 0 || len(c.over) > 0 {
+		var ids []string
+		for _, o := range c.collect(nil) {
+			ids = append(ids, o.Transfers[0].ID)
+		}
+		got = append(got, ids)
+	}
+	want := [][]string{{"0", "2"}, {"1", "3", "4"}, {"5", "6"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("commits of %v, want %v", got, want)
+	}
+}
+
+// TestRun_AnswersWhatWaitsWhenItEnds stops while orders with one key are left over.
+func TestRun_AnswersWhatWaitsWhenItEnds(t *testing.T) {
+	db := sqldbtest.Open(t, sqldbtest.Schemas{"ledger": Schema()})
+	notesTable(t, db)
+	c := testCommitter(db)
+	orders := make([]*order, 5)
+	for i := range orders {
+		orders[i] = noting("k", pay(fmt.Sprint(i), "world", "a", 1))
+		if err := checkGroup(orders[i].Transfers); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.enqueue(orders[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range orders {
+		<-o.done
+		if want := map[bool]error{true: nil, false: errTaken}[i == 0]; !errors.Is(o.err, want) {
+			t.Errorf("order %d: %v", i, o.err)
+		}
+	}
+	if _, err := c.Submit(t.Context(), pay("late", "world", "a", 1)); !errors.Is(err, ErrStopped) {
+		t.Errorf("after the end: %v", err)
+	}
+}
