@@ -33,6 +33,8 @@ export interface ParleyOptions {
   /** Brings the microphone; default: getUserMedia with echo cancellation. */
   microphone?: () => Promise<MediaStreamTrack>;
   makeWebSocket?: WebSocketMaker;
+  /** What stands in for WebSockets where the network blocks them; default: server-sent events and posts. */
+  makeStream?: WebSocketMaker;
   backoff?: BackoffOptions;
 }
 
@@ -93,6 +95,7 @@ export class Parley extends Emitter<ParleyEvents> {
       device: this.device,
       resume: () => this.#streams.resume(),
       ...(options.makeWebSocket ? { makeWebSocket: options.makeWebSocket } : {}),
+      ...(options.makeStream ? { makeStream: options.makeStream } : {}),
       ...(options.backoff ? { backoff: options.backoff } : {}),
     });
     const send = ({ method, params, key }: OutgoingWrite) =>

@@ -1,6 +1,7 @@
 import { afterClose, type BackoffOptions, fullJitter } from "./backoff.ts";
 import { Emitter } from "./emitter.ts";
 import { ConnectionLost } from "./errors.ts";
+import { EventStream } from "./event_stream.ts";
 import { Socket, type WebSocketMaker } from "./socket.ts";
 import type { SessionOpened, WireEvent } from "./types.ts";
 
@@ -22,6 +23,8 @@ export interface ConnectionOptions {
   /** What has been seen so far, asked for at every connect. */
   resume: () => Record<string, number>;
   makeWebSocket?: WebSocketMaker;
+  /** Makes what stands in for a WebSocket that cannot be opened. Default: {@link EventStream}. */
+  makeStream?: WebSocketMaker;
   backoff?: BackoffOptions;
 }
 
@@ -35,6 +38,10 @@ export interface ConnectionEvents {
 /** Refresh this long before the token's expiry. */
 const REFRESH_AHEAD_MS = 60_000;
 const REFRESH_AGAIN_MS = 5_000;
+/** So many WebSockets in a row that did not open mean that the network blocks them. */
+const BLOCKED = 2;
+/** A stream's successor is a stream again for so long; then WebSocket gets another chance. */
+const STREAMS_FOR_MS = 600_000;
 
 /** One session that outlives its sockets: opens, resumes, refreshes, and comes back as the close code says. */
 export class Connection extends Emitter<ConnectionEvents> {
@@ -46,6 +53,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   #refresh: ReturnType<typeof setTimeout> | undefined;
   #token = "";
   #attempt = 0;
+  /** WebSockets in a row that did not open. */
+  #unopened = 0;
+  #streamsUntil = 0;
 
   constructor(options: ConnectionOptions) {
     super();
@@ -105,9 +115,12 @@ export class Connection extends Emitter<ConnectionEvents> {
       return;
     }
     if (attempt !== this.#attempt) return;
-    const make = this.#options.makeWebSocket ?? defaultWebSocket;
+    const stream = this.#chooseStream();
+    if (!stream) this.#unopened++;
     const socket = new Socket(
-      make,
+      stream
+        ? (this.#options.makeStream ?? ((url) => new EventStream(url)))
+        : (this.#options.makeWebSocket ?? defaultWebSocket),
       this.#options.url,
       {
         event: (event) => this.emit("event", event),
@@ -116,12 +129,26 @@ export class Connection extends Emitter<ConnectionEvents> {
           if (attempt === this.#attempt) this.#closed(code, reason);
         },
       },
-      () => void this.#handshake(socket),
+      () => {
+        if (stream)
+          this.#unopened = BLOCKED - 1; // until its session is open
+        else this.#unopened = 0;
+        void this.#handshake(socket, stream);
+      },
     );
     this.#socket = socket;
   }
 
-  async #handshake(socket: Socket): Promise<void> {
+  /** Whether the next line is a stream; one that does not open makes the next a WebSocket. */
+  #chooseStream(): boolean {
+    if (this.#streamsUntil && Date.now() > this.#streamsUntil) {
+      this.#streamsUntil = 0;
+      this.#unopened = BLOCKED - 1;
+    }
+    return this.#unopened >= BLOCKED;
+  }
+
+  async #handshake(socket: Socket, stream: boolean): Promise<void> {
     const { device, name, resume } = this.#options;
     try {
       const opened = await socket.request<SessionOpened>("session.open", {
@@ -132,6 +159,10 @@ export class Connection extends Emitter<ConnectionEvents> {
       });
       socket.expectFrames(opened.heartbeat_s * 1_500 + 1_000);
       this.#failures = 0;
+      if (stream) {
+        this.#unopened = BLOCKED;
+        this.#streamsUntil ||= Date.now() + STREAMS_FOR_MS;
+      }
       this.#scheduleRefresh();
       this.#setState({ status: "online" });
       this.emit("opened", opened);
