@@ -38,3 +38,9 @@ func StoreStale(ctx context.Context, db *sqldb.DB, id wire.CallID, now time.Time
 
 // ErrConflict is what a change from a stale version gets.
 var ErrConflict = errConflict
+
+// FillRoll is what Run does on a node that is alone with its database.
+func (s *Service) FillRoll(ctx context.Context) error { return s.roll.fill(ctx, s.DB) }
+
+// OnRoll reports whether user has a part in a call as far as the roll knows.
+func (s *Service) OnRoll(user wire.UserID) bool { return !s.roll.without(user) }

@@ -120,6 +120,7 @@ type Service struct {
 	Deps
 	cfg     Config
 	metrics *metrics
+	roll    roll
 
 	mu    sync.Mutex // guards dirty
 	dirty map[wire.UserID]bool
@@ -207,6 +208,7 @@ func (s *Service) applyIn(tx *sqldb.Tx, c Call, cmd Command, now time.Time, from
 	if err := update(tx, c, next, now); err != nil {
 		return c, nil, err
 	}
+	s.roll.note(tx, c, next)
 	if err := s.record(tx, next, effects, now); err != nil {
 		return c, nil, err
 	}

@@ -288,6 +288,7 @@ func (s *Service) create(tx *sqldb.Tx, o Offer, now time.Time, from origin) (Cal
 	if err := insert(tx, c); err != nil {
 		return Call{}, nil, err
 	}
+	s.roll.note(tx, Call{}, c)
 	if err := s.record(tx, c, effects, now); err != nil {
 		return Call{}, nil, err
 	}

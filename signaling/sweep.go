@@ -21,6 +21,11 @@ func (s *Service) Run(ctx context.Context) error {
 		s.tellPresence(ctx)
 	}()
 	defer func() { <-presence }()
+	if s.DB.Dialect() == sqldb.SQLite {
+		if err := s.roll.fill(ctx, s.DB); err != nil && ctx.Err() == nil {
+			s.Logger.Warn("every session that opens asks for its calls", "error", err)
+		}
+	}
 	for {
 		if err := s.Clock.Wait(ctx, s.Clock.Now().Add(s.cfg.SweepEvery)); err != nil {
 			return nil
