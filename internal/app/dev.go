@@ -11,6 +11,7 @@ import (
 	"parley/identity"
 	"parley/internal/auth"
 	"parley/internal/config"
+	"parley/payments"
 	"parley/wire"
 )
 
@@ -23,6 +24,8 @@ const (
 	// devMoney is what each demo user starts with, in cents.
 	devMoney    = 500_00
 	devCurrency = "EUR"
+	// devExchange owns what the exchange starts with.
+	devExchange = "exchange"
 )
 
 // devPeople are the demo users; the first two know each other as buyer and seller.
@@ -48,6 +51,7 @@ func DevSettings(dir string, port int) []string {
 		"auth.server_keys=" + devServerKey,
 		"payments.sandbox=true",
 		"payments.fee_basis_points=100",
+		"payments.rates=EUR/GBP=0.8641,EUR/JPY=162.4",
 		"webhooks.allow_private=true",
 		"turn.host=localhost",
 		fmt.Sprintf("turn.udp=127.0.0.1:%d", turnPort),
@@ -101,6 +105,23 @@ func (n *Node) seed(ctx context.Context) error {
 	} {
 		if _, err := n.parts.chat.Create(ctx, server, d); err != nil {
 			return err
+		}
+	}
+	return n.stockExchange(ctx)
+}
+
+// stockExchange gives conversions something to give out.
+func (n *Node) stockExchange(ctx context.Context) error {
+	if err := n.parts.identity.Directory.Seen(ctx, devExchange, "Exchange"); err != nil {
+		return err
+	}
+	for currency, amount := range map[string]int64{"EUR": 50_000_00, "GBP": 50_000_00, "JPY": 8_000_000} {
+		if err := n.parts.fund(ctx, devExchange, amount, currency, "dev-exchange-"+currency); err != nil {
+			return err
+		}
+		stock := payments.Actor{Server: true, Key: "dev-stock-" + currency}
+		if _, err := n.parts.payments.StockExchange(ctx, stock, payments.StockInput{User: devExchange, Amount: amount, Currency: currency}); err != nil {
+			return fmt.Errorf("exchange: %w", err)
 		}
 	}
 	return nil
