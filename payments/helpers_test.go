@@ -44,14 +44,14 @@ type world struct {
 	t     testing.TB
 	db    *sqldb.DB
 	clock *clock.Shifted
-	keys  atomic.Int64
+	keys  *atomic.Int64
 }
 
 var server = payments.Actor{Server: true}
 
 func newWorld(t testing.TB, db *sqldb.DB, cfg payments.Config, change ...func(*payments.Deps)) *world {
 	t.Helper()
-	w := &world{t: t, db: db, clock: &clock.Shifted{}}
+	w := &world{t: t, db: db, clock: &clock.Shifted{}, keys: new(atomic.Int64)}
 	deps := payments.Deps{DB: db, Clock: w.clock, Digester: digest, Rail: payments.Sandbox{},
 		Sensitive: func(text string) bool { return strings.Contains(text, "4111") }}
 	for _, c := range change {

@@ -162,7 +162,7 @@ func (m *model) move(rt *rapid.T, err error, currency, from, to string, amount i
 }
 
 // compare explains every account by the model, and every payment by its rule.
-func (m *model) compare(rt *rapid.T, w *world) {
+func (m *model) compare(rt interface{ Fatalf(string, ...any) }, w *world) {
 	want := map[string]int64{}
 	for account, n := range m.base {
 		want[account] += n
