@@ -458,5 +458,6 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 	}
 	mux.Handle("GET /l/{link}", openLink(cfg.Payments.LinkURL))
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
-	return withOrigins(mux, cfg.HTTP.Origins), nil
+	trusted, err := parseProxies(cfg.HTTP.Proxies)
+	return withClientAddr(withOrigins(mux, cfg.HTTP.Origins), trusted), err
 }

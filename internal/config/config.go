@@ -29,8 +29,11 @@ type HTTP struct {
 	Listen    string   `yaml:"listen" doc:"address and port to listen on"`
 	PublicURL string   `yaml:"public_url" doc:"where clients reach the node, for example https://pay.example.com; empty: http://localhost and the port"`
 	Origins   []string `yaml:"origins" doc:"web origins that may open sockets and call REST from a browser, besides the public URL's own"`
+	Proxies   []string `yaml:"trusted_proxies" doc:"prefixes of proxies whose X-Forwarded-For tells a client's address, for limits; without, all clients of a proxy count as one"`
 	CertFile  string   `yaml:"cert_file" doc:"PEM certificate chain; with key_file the listener speaks TLS"`
 	KeyFile   string   `yaml:"key_file" doc:"PEM private key"`
+	// MaxWaiting bounds half-open connections.
+	MaxWaiting int `yaml:"max_waiting" doc:"most connections that have not sent a whole request yet; over it the one that has waited longest is closed; negative: no limit"`
 }
 
 // Database is where the truth lives.
@@ -159,7 +162,7 @@ type Log struct {
 // Default is the embedded configuration: one node, nothing else installed.
 func Default() Config {
 	return Config{
-		HTTP:     HTTP{Listen: "127.0.0.1:8080"},
+		HTTP:     HTTP{Listen: "127.0.0.1:8080", MaxWaiting: 4096},
 		Database: Database{URL: "parley.db"},
 		Redis:    Redis{Prefix: "parley:"},
 		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},

@@ -44,7 +44,7 @@ func plan(t *testing.T, stores stores, sets ...string) *node {
 		"http.listen=" + n.listen, "http.public_url=http://localhost",
 		"database.url=" + stores.postgres.url(n.database.addr), "redis.url=" + redis,
 		"auth.secret=" + devSecret, "auth.server_keys=" + devKey,
-		"hub.heartbeat=1s", "hub.rate=100000", "hub.burst=100000", "hub.max_per_user=-1", "hub.drain_time=2s", "limits.rules=",
+		"hub.heartbeat=1s", "hub.rate=100000", "hub.burst=100000", "hub.max_per_user=-1", "hub.max_per_addr=-1", "hub.drain_time=2s", "limits.rules=",
 		"turn.enabled=false", "media.enabled=false", "log.level=error",
 	}, sets...) {
 		n.args = append(n.args, "--set", set)
