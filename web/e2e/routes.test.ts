@@ -25,7 +25,9 @@ describe("a call through the relay alone", () => {
       const options = { ...phone, onlyRelay };
       const buyer = await Person.arrive(browsers[0] as Browser, hub, "buyer", options);
       const seller = await Person.arrive(browsers[1] as Browser, hub, "seller", options);
-      await buyer.button("Hide my address in calls").click();
+      await buyer.button("Settings").click();
+      await buyer.page.getByLabel("Hide my address: calls go through the relay").check();
+      await buyer.button("Close").click();
       await buyer.openThread("V. Seller");
       await buyer.button("Call V. Seller").click();
       await seller.button("Answer").click();

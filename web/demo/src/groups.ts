@@ -4,7 +4,6 @@ import type { GroupRequest, Parley, WireEvent } from "@parley/client";
 export class GroupRequests {
   readonly #parley: Parley;
   readonly #known = new Map<string, GroupRequest>();
-  readonly #asked = new Set<string>();
 
   constructor(parley: Parley) {
     this.#parley = parley;
@@ -19,10 +18,8 @@ export class GroupRequests {
     if (!known || known.version <= request.version) this.#known.set(request.id, request);
   }
 
-  /** What a conversation hears says less than what the payee may see: that is asked for once. */
-  async fetch(id: string, again = false): Promise<void> {
-    if (this.#asked.has(id) && !again) return;
-    this.#asked.add(id);
+  /** What a conversation hears says less than what the payee may see. */
+  async fetch(id: string): Promise<void> {
     const request = await this.#parley.requests.get(id).catch(() => undefined);
     if (request) this.put(request);
   }
@@ -31,6 +28,6 @@ export class GroupRequests {
   take(event: WireEvent): void {
     if (event.type !== "request.updated") return;
     const { request } = event.data as { request: GroupRequest };
-    if (request.payee === this.#parley.user && request.collected !== undefined) this.put(request);
+    if (request.payee === this.#parley.user && request.items.length > 0) this.put(request);
   }
 }

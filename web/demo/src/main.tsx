@@ -8,6 +8,7 @@ import "./styles/thread.css";
 import "./styles/payment.css";
 import "./styles/dialog.css";
 import "./styles/gate.css";
+import "./styles/money.css";
 import "./styles/call.css";
 import { openedLink } from "./links.ts";
 import { Store } from "./store.ts";

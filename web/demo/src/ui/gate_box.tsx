@@ -30,7 +30,7 @@ export function GateBox({ store, sheet, answers, onAnswer }: Props) {
       <Limit policy={policy} currency={sheet.payment.currency} />
       <Cooling sheet={sheet} />
       <Trusted store={store} sheet={sheet} />
-      <Wait store={store} sheet={sheet} />
+      {policy.action !== "deny" && <Wait store={store} sheet={sheet} />}
     </section>
   );
 }

@@ -1,6 +1,7 @@
+import type { PaymentLink } from "@parley/client";
 import { useEffect, useState } from "preact/hooks";
 import { capital, money, parseMoney, until } from "../format.ts";
-import { forgetLink, getLink, type PaymentLink, payLink } from "../links.ts";
+import { forgetLink, payLink } from "../links.ts";
 import { explain } from "../problems.ts";
 import { Avatar } from "./avatar.tsx";
 import { useStore } from "./context.ts";
@@ -21,7 +22,7 @@ export function LinkDialog({ link: id, onClose }: { link: string; onClose: () =>
   const [link, setLink] = useState<PaymentLink>();
   const [problem, setProblem] = useState<string>();
   useEffect(() => {
-    if (ready) getLink(store.parley, id).then(setLink, (error) => setProblem(explain(error)));
+    if (ready) store.parley.links.get(id).then(setLink, (error) => setProblem(explain(error)));
   }, [store, id, ready]);
   const close = () => {
     forgetLink();

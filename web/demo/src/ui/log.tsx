@@ -1,6 +1,13 @@
-import type { CallRecord, Conversation, Message, PaymentUpdate, WireEvent } from "@parley/client";
+import type {
+  CallRecord,
+  Conversation,
+  GroupRequest,
+  Message,
+  PaymentUpdate,
+  WireEvent,
+} from "@parley/client";
 import { callSummary, clock, day } from "../format.ts";
-import type { GroupRequest } from "../links.ts";
+
 import type { Sending, Store, Thread } from "../store.ts";
 import { useStore } from "./context.ts";
 import { GroupRequestCard } from "./group_request.tsx";

@@ -196,7 +196,7 @@ function SheetActions(props: SheetProps & { answers: Answers; deciding: boolean 
         </button>
       )}
       {offered.map((action) => {
-        const off = busy || (action.primary && blocked !== undefined);
+        const off = busy || (action.moves && blocked !== undefined);
         if (action.primary && held) return null;
         return (
           <button

@@ -11,6 +11,8 @@ export type Done = "close" | "stay";
 export interface Action {
   label: (payment: Payment) => string;
   primary?: boolean;
+  /** Money is committed or moves: not before what is asked is done. */
+  moves?: boolean;
   danger?: boolean;
   icon?: IconName;
   run: (store: Store, sheet: PaymentSheet, answers: Answers) => Promise<Done>;
@@ -60,6 +62,7 @@ export const actions: Record<string, Action> = {
   call_and_pay: {
     label: (p) => (p.state === "requested" ? "Set aside and call" : "Call to confirm"),
     primary: true,
+    moves: true,
     icon: "phone",
     run: async (store, sheet, answers) => {
       const held = await hold(store, sheet, answers);
@@ -71,6 +74,7 @@ export const actions: Record<string, Action> = {
   hold: {
     label: () => "Set the money aside",
     primary: true,
+    moves: true,
     run: async (store, sheet, answers) => {
       await hold(store, sheet, answers);
       return "stay";
@@ -79,9 +83,10 @@ export const actions: Record<string, Action> = {
   capture: {
     label: (p) => (p.state === "part_captured" ? "Pay the rest" : "Pay now"),
     primary: true,
+    moves: true,
     run: (store, { payment }) => take(store, store.parley.payments.capture(payment.id), "close"),
   },
-  part: { label: () => "Pay a part", run: then("part") },
+  part: { label: () => "Pay a part", moves: true, run: then("part") },
   decline: { label: () => "Decline", run: then("decline") },
   void: {
     label: (p) => (p.captured > 0 ? "Take the rest back" : "Release the money"),

@@ -1,7 +1,6 @@
-import type { Message, PaymentUpdate, WireEvent } from "@parley/client";
+import type { GroupRequest, Message, PaymentUpdate, WireEvent } from "@parley/client";
 import { callSummary, money, shortTime } from "../format.ts";
-import type { GroupRequest } from "../links.ts";
-import { hideAddress, hidesAddress } from "../preferences.ts";
+
 import type { Store, Thread } from "../store.ts";
 import { Avatar, presenceText } from "./avatar.tsx";
 import { useStore } from "./context.ts";
@@ -26,11 +25,19 @@ export function Sidebar() {
         </div>
         <button
           type="button"
-          class="icon-button toggle"
-          aria-label="Hide my address in calls"
-          title="Hide my address in calls"
-          aria-pressed={hidesAddress()}
-          onClick={() => toggleAddress(store)}
+          class="icon-button"
+          aria-label="Money"
+          title="Money"
+          onClick={() => store.open({ kind: "money" })}
+        >
+          <Icon name="coin" />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label="Settings"
+          title="Settings"
+          onClick={() => store.open({ kind: "settings" })}
         >
           <Icon name="shield" />
         </button>
@@ -53,16 +60,6 @@ export function Sidebar() {
       </ul>
       {ready && list.length === 0 && <p class="muted pad">No conversations yet.</p>}
     </nav>
-  );
-}
-
-function toggleAddress(store: Store): void {
-  const hide = !hidesAddress();
-  hideAddress(hide);
-  store.say(
-    hide
-      ? "Your calls now go through the relay: nobody learns your address."
-      : "Your calls may go directly again.",
   );
 }
 

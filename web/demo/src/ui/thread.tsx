@@ -57,13 +57,15 @@ function Header(props: { store: Store; thread: Thread; heading: RefObject<HTMLHe
           {underTitle(store, thread)}
         </p>
       </div>
-      {partner && (
+      {conversation.members.length > 1 && (
         <button
           type="button"
           class="icon-button"
           aria-label="Ask for money"
           title="Ask for money"
-          onClick={() => store.open({ kind: "request", conversation: conversation.id })}
+          onClick={() =>
+            store.open({ kind: partner ? "request" : "ask_group", conversation: conversation.id })
+          }
         >
           <Icon name="coin" />
         </button>
