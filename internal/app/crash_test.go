@@ -30,12 +30,19 @@ func runChild(args []string) error {
 // startChild runs a node in a process of its own; stop kills it.
 func startChild(t *testing.T, dir string) *node {
 	t.Helper()
+	n, _ := childNode(t, dir)
+	return n
+}
+
+// childNode is startChild for tests that do more to the process.
+func childNode(t *testing.T, dir string) (*node, *crash.Child) {
+	t.Helper()
 	child := crash.Start(t, "node", dir)
 	n := &node{t: t, stop: func() { child.Kill() }}
 	if err := json.Unmarshal([]byte(child.Await()), &n.info); err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return n, child
 }
 
 // move takes a person to another node, as an SDK does after its socket broke.

@@ -11,13 +11,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // roleEnv, in the environment, makes a test binary play a role instead of running tests.
@@ -33,6 +36,7 @@ func Main(roles Roles) {
 	if name == "" {
 		return
 	}
+	signal.Ignore(syscall.SIGXFSZ) // where files may not grow, a write fails as on a full disk
 	play, ok := roles[name]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "crash: no role %q\n", name)
@@ -113,6 +117,17 @@ func (c *Child) Kill() (rest []string) {
 		_ = c.cmd.Wait() // killed
 	})
 	return rest
+}
+
+// LimitFiles bounds the size that the child's files may grow to, so that its
+// disk is full from there on; math.MaxUint64 lifts the bound again.
+func (c *Child) LimitFiles(bytes uint64) {
+	c.t.Helper()
+	limit := syscall.Rlimit{Cur: bytes, Max: math.MaxUint64} // Max as root only, or where there was none
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(c.cmd.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0) //nolint:gosec // package syscall has no function for it
+	if errno != 0 {
+		c.t.Fatalf("limit of file sizes: %v", errno)
+	}
 }
 
 // Signal sends SIGKILL and does not wait; Next ends soon after.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -148,7 +147,6 @@ func fullDisk(args []string) error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &allowed); err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGXFSZ) // so that a write fails instead
 	for round := range diskRounds {
 		limit := allowed
 		if round%2 == 1 {
