@@ -123,7 +123,7 @@ func (c *Child) Kill() (rest []string) {
 // disk is full from there on; math.MaxUint64 lifts the bound again.
 func (c *Child) LimitFiles(bytes uint64) {
 	c.t.Helper()
-	limit := syscall.Rlimit{Cur: bytes, Max: math.MaxUint64} // Max as root only, or where there was none
+	limit := syscall.Rlimit{Cur: bytes, Max: math.MaxUint64}                                                                                              // Max as root only, or where there was none
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(c.cmd.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0) //nolint:gosec // package syscall has no function for it
 	if errno != 0 {
 		c.t.Fatalf("limit of file sizes: %v", errno)
