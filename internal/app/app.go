@@ -98,8 +98,9 @@ func New(ctx context.Context, opts Options) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, n.parts.close(), listener.Close())
 	}
+	waiting := newLobby(opts.Config.HTTP.MaxWaiting, n.parts.registry)
 	n.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: waiting.through(handler), ConnContext: waiting.enter, ConnState: waiting.state, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
 	}
 	return n, nil

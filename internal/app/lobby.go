@@ -1,0 +1,123 @@
+package app
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// lobby is where connections wait that have not sent a whole request yet. It
+// has room for so many; when it is full, the one that has waited longest is
+// closed: whoever means it has sent the request in a moment.
+type lobby struct {
+	max     int // negative: no limit
+	evicted prometheus.Counter
+	silent  prometheus.Counter
+
+	mu      sync.Mutex
+	waiting *list.List // of *visitor, the oldest first
+	by      map[net.Conn]*visitor
+}
+
+// visitor is a connection that waits.
+type visitor struct {
+	conn  net.Conn
+	place *list.Element
+	asked sync.Once
+}
+
+// visitorKey is where a connection's context has its visitor.
+type visitorKey struct{}
+
+func newLobby(most int, metrics prometheus.Registerer) *lobby {
+	ends := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "parley_http_unasked_total", Help: "Connections that ended without a whole request: evicted because too many waited, or silent.",
+	}, []string{"reason"})
+	l := &lobby{
+		max: most, waiting: list.New(), by: make(map[net.Conn]*visitor),
+		evicted: ends.WithLabelValues("evicted"), silent: ends.WithLabelValues("silent"),
+	}
+	metrics.MustRegister(ends,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_http_waiting", Help: "Connections that have not sent a whole request yet."},
+			func() float64 { return float64(l.size()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_http_waiting_capacity", Help: "The most of them; negative: no limit."},
+			func() float64 { return float64(most) }))
+	return l
+}
+
+func (l *lobby) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting.Len()
+}
+
+// enter takes a connection in (http.Server.ConnContext).
+func (l *lobby) enter(ctx context.Context, c net.Conn) context.Context {
+	v := &visitor{conn: c}
+	var oldest net.Conn
+	l.mu.Lock()
+	if l.max >= 0 && l.waiting.Len() >= l.max && l.waiting.Len() > 0 {
+		first := l.waiting.Front().Value.(*visitor)
+		oldest = first.conn
+		l.removeLocked(first)
+	}
+	v.place = l.waiting.PushBack(v)
+	l.by[c] = v
+	l.mu.Unlock()
+	if oldest != nil {
+		l.evicted.Inc()
+		_ = rawConn(oldest).Close() // its reader notices
+	}
+	return context.WithValue(ctx, visitorKey{}, v)
+}
+
+// rawConn is the connection below TLS, whose closing alert might wait.
+func rawConn(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
+// removeLocked reports whether the visitor was still waiting.
+func (l *lobby) removeLocked(v *visitor) bool {
+	if v.place == nil {
+		return false
+	}
+	l.waiting.Remove(v.place)
+	delete(l.by, v.conn)
+	v.place = nil
+	return true
+}
+
+// state notices connections that end (http.Server.ConnState).
+func (l *lobby) state(c net.Conn, s http.ConnState) {
+	if s != http.StateClosed {
+		return
+	}
+	l.mu.Lock()
+	v := l.by[c]
+	left := v != nil && l.removeLocked(v)
+	l.mu.Unlock()
+	if left {
+		l.silent.Inc()
+	}
+}
+
+// through lets requests in whose connections waited.
+func (l *lobby) through(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if v, ok := r.Context().Value(visitorKey{}).(*visitor); ok {
+			v.asked.Do(func() {
+				l.mu.Lock()
+				l.removeLocked(v)
+				l.mu.Unlock()
+			})
+		}
+		next.ServeHTTP(w, r)
+	})
+}
