@@ -40,6 +40,8 @@ type world struct {
 	// entriesErr is what Entries answers.
 	entriesErr error
 	reads      atomic.Int64 // calls of Entries
+	// deny may refuse a token, which is a good one or not.
+	deny func(addr netip.Addr, good bool) error
 }
 
 func newWorld() *world {
@@ -56,10 +58,15 @@ func newWorld() *world {
 }
 
 // Authenticate takes "user" and "user/anything" as tokens of user, besides those set.
-func (w *world) Authenticate(_ context.Context, token string, _ netip.Addr) (hub.Identity, error) {
+func (w *world) Authenticate(_ context.Context, token string, addr netip.Addr) (hub.Identity, error) {
 	once(&w.authHook)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.deny != nil {
+		if err := w.deny(addr, !strings.HasPrefix(token, "bad")); err != nil {
+			return hub.Identity{}, err
+		}
+	}
 	if err := w.errs[token]; err != nil {
 		return hub.Identity{}, err
 	}
