@@ -53,6 +53,7 @@ type chat struct {
 	w       *world
 	conv    wire.ConversationID
 	people  []*talker
+	own     []*gate // the first one's way to the nodes, which nobody else takes
 	stop    context.CancelFunc
 	talking sync.WaitGroup
 }
@@ -62,9 +63,16 @@ func (w *world) newChat(t *testing.T, people int) *chat {
 	t.Helper()
 	w.rounds++
 	c := &chat{t: t, w: w}
+	var doors []*gate
+	for _, n := range w.nodes {
+		doors, c.own = append(doors, n.door), append(c.own, newGate(t, n.listen))
+	}
 	var members []string
 	for i := range people {
-		p := newTalker(t, wire.UserID(fmt.Sprintf("p%dx%d", w.rounds, i)), w.nodes, i)
+		p := newTalker(t, wire.UserID(fmt.Sprintf("p%dx%d", w.rounds, i)), doors, i)
+		if i == 0 {
+			p.doors = c.own
+		}
 		c.people = append(c.people, p)
 		members = append(members, string(p.user))
 	}
@@ -92,12 +100,24 @@ func (w *world) newChat(t *testing.T, people int) *chat {
 }
 
 // progress waits until each person had so many more messages acknowledged.
-func (c *chat) progress(more int) {
+func (c *chat) progress(more int) { c.t.Helper(); c.progressOf(c.people, more) }
+
+func (c *chat) progressOf(people []*talker, more int) {
 	c.t.Helper()
-	for _, p := range c.people {
+	for _, p := range people {
 		had := p.acknowledged()
 		until(c.t, fmt.Sprintf("%s to be heard", p.user), func() bool { return p.acknowledged() >= had+more })
 	}
+}
+
+// moved is how often people went to another node.
+func (c *chat) moved() (n int) {
+	for _, p := range c.people {
+		p.mu.Lock()
+		n += p.moved
+		p.mu.Unlock()
+	}
+	return n
 }
 
 // standstill waits until nothing has been acknowledged for half a second.

@@ -2,12 +2,14 @@ package cluster_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"parley/client"
 )
@@ -128,4 +130,56 @@ func (n *node) signal(sig syscall.Signal) {
 // rest calls operations with the server key, past the gate.
 func (n *node) rest() *client.REST {
 	return &client.REST{URL: "http://" + n.listen, Token: devKey}
+}
+
+// drain has the node emptied and waits until it is.
+func (n *node) drain(within time.Duration) {
+	n.t.Helper()
+	n.parley("drain", n.name(), "--within", within.String())
+	n.awaitReady(http.StatusServiceUnavailable)
+}
+
+func (n *node) undrain() {
+	n.t.Helper()
+	n.parley("drain", n.name(), "--undo")
+}
+
+// name is what the list of nodes calls it.
+func (n *node) name() string {
+	n.t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(n.listen)
+	return net.JoinHostPort(host, port)
+}
+
+// parley runs a command of the binary against the node.
+func (n *node) parley(args ...string) {
+	n.t.Helper()
+	args = append(args, "--url", "http://"+n.listen, "--key", devKey)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput(); err != nil { //nolint:gosec // the test's own
+		n.t.Fatalf("parley %v: %v\n%s", args, err, out)
+	}
+}
+
+// devArgs are the arguments that make it a node of dev mode, whose clock can be moved.
+func (n *node) devArgs() []string {
+	_, port, _ := net.SplitHostPort(n.listen)
+	args := []string{"dev", "--ephemeral", "--json", "--port", port}
+	for i, arg := range n.args {
+		if arg == "--set" && !strings.HasPrefix(n.args[i+1], "log.") {
+			args = append(args, arg, n.args[i+1])
+		}
+	}
+	return args
+}
+
+// advance moves the clock of a node of dev mode.
+func (n *node) advance(by string) {
+	n.t.Helper()
+	n.parley("clock", "advance", by)
 }

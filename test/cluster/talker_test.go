@@ -36,7 +36,7 @@ type talker struct {
 	t     *testing.T
 	user  wire.UserID
 	token string
-	nodes []*node
+	doors []*gate // to the nodes
 	conv  wire.ConversationID
 
 	at    int // which node is tried next
@@ -52,13 +52,13 @@ type talker struct {
 	problems []string
 }
 
-func newTalker(t *testing.T, user wire.UserID, nodes []*node, at int) *talker {
+func newTalker(t *testing.T, user wire.UserID, doors []*gate, at int) *talker {
 	t.Helper()
 	token, err := exec.CommandContext(t.Context(), binary, "token", "--dev", "--ttl", "720h", string(user)).Output() //nolint:gosec // the node under test
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &talker{t: t, user: user, token: strings.TrimSpace(string(token)), nodes: nodes, at: at, sent: map[string]*outgoing{}, heard: make(chan struct{}, 1), moved: -1}
+	return &talker{t: t, user: user, token: strings.TrimSpace(string(token)), doors: doors, at: at, sent: map[string]*outgoing{}, heard: make(chan struct{}, 1), moved: -1}
 }
 
 // last is the number of the last entry that has come.
@@ -107,7 +107,7 @@ func (p *talker) dial(ctx context.Context) error {
 	p.mu.Unlock()
 	from := p.last()
 	conn, err := client.Dial(ctx, client.Options{
-		SocketURL: "ws://" + p.nodes[p.at%len(p.nodes)].door.addr + "/v1/socket", Token: p.token, Device: wire.DeviceID("dev_" + string(p.user)),
+		SocketURL: "ws://" + p.doors[p.at%len(p.doors)].addr + "/v1/socket", Token: p.token, Device: wire.DeviceID("dev_" + string(p.user)),
 		Resume: map[wire.ConversationID]int64{p.conv: from}, OnEvent: p.take, OnHeartbeat: p.beat,
 	})
 	if err != nil {
