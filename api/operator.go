@@ -24,6 +24,7 @@ type Overview struct {
 	Payments []payments.Payment   `json:"payments"`
 	Accounts []AccountInfo        `json:"accounts"`
 	Problems []obs.Problem        `json:"problems"`
+	Topics   []TopicInfo          `json:"topics" doc:"open topics, the fullest first"`
 	Counters map[string]int64     `json:"counters" doc:"how many there are of each list; names that end in _total count since the start of this node"`
 }
 
@@ -44,6 +45,12 @@ type SocketInfo struct {
 	Since       time.Time      `json:"since"`
 	Addr        string         `json:"addr"`
 	QueuedBytes int            `json:"queued_bytes"`
+}
+
+// TopicInfo is an open topic that sessions of the node have joined.
+type TopicInfo struct {
+	Topic  string `json:"topic"`
+	Joined int    `json:"joined" doc:"sessions of this node"`
 }
 
 // AccountInfo is one ledger account in one currency, in minor units.

@@ -31,7 +31,7 @@ func (p *parts) Overview(ctx context.Context) (api.Overview, error) {
 		Problems: p.recent.List(),
 	}
 	open := p.hub.Sessions()
-	o.Sockets = sockets(open)
+	o.Sockets, o.Topics = sockets(open), topicsOf(p.hub.JoinedAll())
 	var err error
 	if o.Calls, _, err = p.calls.List(ctx, wire.Caller{Role: wire.RoleOperator}, signaling.Filter{Limit: shownMax}); err != nil {
 		return o, err
@@ -98,6 +98,17 @@ func sockets(open []hub.Info) []api.SocketInfo {
 		list = append(list, api.SocketInfo{Session: s.Session, User: s.User, Device: s.Device, Since: s.Opened, Addr: s.Addr, QueuedBytes: s.QueuedBytes})
 	}
 	return list
+}
+
+func topicsOf(joined map[string]int) []api.TopicInfo {
+	list := make([]api.TopicInfo, 0, len(joined))
+	for topic, n := range joined {
+		list = append(list, api.TopicInfo{Topic: topic, Joined: n})
+	}
+	slices.SortFunc(list, func(a, b api.TopicInfo) int {
+		return cmp.Or(cmp.Compare(b.Joined, a.Joined), cmp.Compare(a.Topic, b.Topic))
+	})
+	return list[:min(len(list), shownMax)]
 }
 
 func (p *parts) accounts(ctx context.Context) ([]api.AccountInfo, error) {

@@ -1,6 +1,6 @@
 import type { Account } from "./overview.ts";
 
-/** The node lists so many accounts at most; what is left out is missing in the sums. */
+/** An overview lists so many accounts at most; sums need all of them. */
 export const LISTED_MAX = 100;
 
 /** The sum over the accounts of one currency: 0 in books that are right. */

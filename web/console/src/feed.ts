@@ -1,4 +1,6 @@
-import type { Overview } from "./overview.ts";
+import { Asker, Failure } from "./ask.ts";
+import type { Look, Overview } from "./overview.ts";
+import { Rates } from "./rates.ts";
 
 /** Where the feed stands; `waiting` keeps what was last seen and tries again by itself. */
 export type FeedState =
@@ -9,20 +11,7 @@ export type FeedState =
   | { status: "refused"; why: string };
 
 const PERIOD = 2_000;
-const PATIENCE = 10_000;
 const LONGEST_WAIT = 30_000;
-
-/** Why an answer was not an overview, in words for the operator. */
-class Failure extends Error {
-  readonly final: boolean;
-  readonly after: number;
-
-  constructor(why: string, { final = false, after = 0 } = {}) {
-    super(why);
-    this.final = final;
-    this.after = after;
-  }
-}
 
 /**
  * Asks the node for its overview every two seconds, waits longer and longer
@@ -30,11 +19,12 @@ class Failure extends Error {
  */
 export class Feed {
   state: FeedState = { status: "loading" };
-  overview: Overview | undefined;
-  /** When `overview` was true, in ms. */
+  look: Look | undefined;
+  /** When `look` was true, in ms. */
   at = 0;
+  readonly rates = new Rates();
+  readonly node: Asker;
 
-  readonly #token: string;
   readonly #changed: () => void;
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -42,7 +32,7 @@ export class Feed {
   #failures = 0;
 
   constructor(token: string, changed: () => void) {
-    this.#token = token;
+    this.node = new Asker(token, this.#stop.signal);
     this.#changed = changed;
   }
 
@@ -61,6 +51,9 @@ export class Feed {
     clearTimeout(this.#timer);
     this.#become({ status: "paused" });
   }
+
+  /** Looks again because something was done; what is paused stays paused. */
+  refresh = (): void => this.#plan(0);
 
   /** Asks at once, whatever the plan was. */
   now(): void {
@@ -83,8 +76,7 @@ export class Feed {
     if (this.#asking) return;
     this.#asking = true;
     try {
-      const overview = await load(this.#token, this.#stop.signal);
-      this.#arrived(overview);
+      this.#arrived(await this.#load());
     } catch (error) {
       this.#failed(error instanceof Failure ? error : new Failure("The node does not answer."));
     } finally {
@@ -92,11 +84,22 @@ export class Feed {
     }
   }
 
-  #arrived(overview: Overview): void {
+  /** Everything at once; what this node does not offer is left out. */
+  async #load(): Promise<Look> {
+    const [overview, nodes, hooks] = await Promise.all([
+      this.node.get<Overview>("/v1/operator/overview"),
+      this.node.offered("/v1/nodes"),
+      this.node.offered("/v1/webhooks"),
+    ]);
+    return { overview, nodes: nodes?.items, hooks: hooks?.items };
+  }
+
+  #arrived(look: Look): void {
     if (this.#stop.signal.aborted || this.state.status === "paused") return;
     this.#failures = 0;
-    this.overview = overview;
+    this.look = look;
     this.at = Date.now();
+    this.rates.add(this.at, look.overview.counters);
     this.#become({ status: "live" });
     this.#plan(PERIOD);
   }
@@ -104,7 +107,7 @@ export class Feed {
   #failed(failure: Failure): void {
     if (this.#stop.signal.aborted || this.state.status === "paused") return;
     if (failure.final) {
-      this.overview = undefined;
+      this.look = undefined;
       this.#become({ status: "refused", why: failure.message });
       return;
     }
@@ -118,17 +121,4 @@ export class Feed {
     this.state = state;
     this.#changed();
   }
-}
-
-async function load(token: string, stop: AbortSignal): Promise<Overview> {
-  const answer = await fetch("/v1/operator/overview", {
-    headers: { authorization: `Bearer ${token}` },
-    cache: "no-store",
-    signal: AbortSignal.any([stop, AbortSignal.timeout(PATIENCE)]),
-  });
-  if (answer.ok) return (await answer.json()) as Overview;
-  if (answer.status === 401) throw new Failure("The node does not know this token.", { final: true });
-  if (answer.status === 403) throw new Failure("This token is not an operator’s.", { final: true });
-  const after = 1_000 * (Number(answer.headers.get("retry-after")) || 0);
-  throw new Failure(`The node answered with an error (${answer.status}).`, { after });
 }

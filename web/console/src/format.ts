@@ -23,6 +23,19 @@ export function count(n: number): string {
   return numbers.format(n);
 }
 
+const small = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
+
+/** A rate: two digits while it is small, whole numbers when not. */
+export function perSecond(n: number): string {
+  return n < 10 ? small.format(n) : count(Math.round(n));
+}
+
+const percents = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
+
+export function percent(n: number): string {
+  return percents.format(n);
+}
+
 const megabytes = unit("megabyte", { maximumFractionDigits: 1 });
 const kilobytes = unit("kilobyte", { maximumFractionDigits: 1 });
 

@@ -3,6 +3,7 @@ import { dropToken, keepToken, takeToken } from "../token.ts";
 import { Board } from "./board.tsx";
 import { Door } from "./door.tsx";
 import { Header } from "./header.tsx";
+import { OperatorContext } from "./operator.ts";
 import { StatusBanner } from "./status.tsx";
 import { useFeed, useSpoken } from "./use_feed.ts";
 
@@ -11,7 +12,7 @@ export function App() {
   const [entry, setEntry] = useState(() => ({ token: takeToken() }));
   const [filter, setFilter] = useState("");
   const feed = useFeed(entry);
-  const spoken = useSpoken(feed?.overview);
+  const spoken = useSpoken(feed?.look?.overview);
   const refused = feed?.state.status === "refused" ? feed.state.why : undefined;
 
   useEffect(() => {
@@ -36,8 +37,10 @@ export function App() {
       <Header feed={feed} filter={filter} setFilter={setFilter} />
       <StatusBanner feed={feed} />
       <main class="board" tabIndex={-1} id="board">
-        {feed.overview ? (
-          <Board overview={feed.overview} at={feed.at} filter={filter} setFilter={setFilter} />
+        {feed.look ? (
+          <OperatorContext.Provider value={feed}>
+            <Board look={feed.look} rates={feed.rates} at={feed.at} filter={filter} setFilter={setFilter} />
+          </OperatorContext.Provider>
         ) : (
           <p class="muted centre pad">
             {feed.state.status === "waiting" ? "Nothing to show yet." : "Asking the node…"}

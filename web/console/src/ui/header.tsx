@@ -13,7 +13,7 @@ export function Header({ feed, filter, setFilter }: Props) {
   const paused = feed.state.status === "paused";
   return (
     <header class="top">
-      <a class="skip button" href="#calls">
+      <a class="skip button" href="#rates">
         Skip to the lists
       </a>
       <div class="top-name">

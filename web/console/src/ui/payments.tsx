@@ -3,12 +3,15 @@ import type { Payment } from "../overview.ts";
 import type { Seen } from "./board.tsx";
 import { Chip, type Tone } from "./chip.tsx";
 import { type Column, List } from "./list.tsx";
+import { useAct } from "./operator.ts";
+import { Sure } from "./sure.tsx";
 
 const states: Record<Payment["state"], Tone> = {
   requested: "wait",
   held: "wait",
   confirming: "wait",
   confirmed: "wait",
+  part_captured: "wait",
   captured: "good",
   part_refunded: "good",
   refunded: "plain",
@@ -20,7 +23,18 @@ const states: Record<Payment["state"], Tone> = {
   disputed: "bad",
 };
 
+/** What an operator may end, in favour of one of the two. */
+const contested = new Set<Payment["state"]>(["review", "disputed"]);
+
 export function Payments({ rows, at, filter }: Seen<Payment>) {
+  const { act, busy, said } = useAct();
+  const resolve = (p: Payment, outcome: "payer" | "payee") =>
+    act(
+      `/v1/payments/${encodeURIComponent(p.id)}/resolve`,
+      { outcome },
+      `console-${p.id}-${p.version}-${outcome}`,
+      () => `Decided for ${p[outcome]}.`,
+    );
   const columns: Column<Payment>[] = [
     { title: "Payment", kind: "id", text: (p) => p.id },
     { title: "State", text: (p) => p.state, cell: (p) => <Chip name={p.state} tone={states[p.state]} /> },
@@ -35,6 +49,13 @@ export function Payments({ rows, at, filter }: Seen<Payment>) {
     },
     { title: "Age", kind: "number", text: (p) => age(p.created_at, at) },
   ];
+  if (rows.some((p) => contested.has(p.state))) {
+    columns.push({
+      title: "Decide",
+      text: () => "",
+      cell: (p) => contested.has(p.state) && <Decide payment={p} busy={busy} resolve={resolve} />,
+    });
+  }
   return (
     <List
       id="payments"
@@ -44,7 +65,40 @@ export function Payments({ rows, at, filter }: Seen<Payment>) {
       rowKey={(p) => p.id}
       empty="No payments on this node yet."
       filter={filter}
-    />
+    >
+      <p class="list-said" role="status">
+        {said}
+      </p>
+    </List>
+  );
+}
+
+interface DecideProps {
+  payment: Payment;
+  busy: boolean;
+  resolve: (p: Payment, outcome: "payer" | "payee") => void;
+}
+
+/** Both ways to end a review or dispute, each said before it happens. */
+function Decide({ payment: p, busy, resolve }: DecideProps) {
+  const forPayee = p.state === "disputed" ? "The payee keeps it" : "The payment goes on";
+  return (
+    <div class="acts">
+      <Sure
+        name="For payer"
+        question={`${amount(p)} back to ${p.payer}?`}
+        yes="Give it back"
+        disabled={busy}
+        act={() => resolve(p, "payer")}
+      />
+      <Sure
+        name="For payee"
+        question={`Decide for ${p.payee}? ${forPayee}.`}
+        yes="Decide for payee"
+        disabled={busy}
+        act={() => resolve(p, "payee")}
+      />
+    </div>
   );
 }
 

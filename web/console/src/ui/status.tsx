@@ -21,7 +21,7 @@ export function StatusChip({ state }: { state: FeedState }) {
 
 /** Says that the figures are old, how old, and when the next try comes. */
 export function StatusBanner({ feed }: { feed: Feed }) {
-  const { state, overview, at } = feed;
+  const { state, look, at } = feed;
   const waiting = state.status === "waiting";
   const now = useNow(waiting);
   return (
@@ -32,7 +32,7 @@ export function StatusBanner({ feed }: { feed: Feed }) {
       {waiting && (
         <section class="stale" aria-label="Connection">
           <p>
-            <strong>{state.why}</strong> {overview && `You see what was true ${span(now - at)} ago. `}
+            <strong>{state.why}</strong> {look && `You see what was true ${span(now - at)} ago. `}
             {state.retryAt > now ? `Next try in ${span(state.retryAt - now + 999)}.` : "Trying now…"}
           </p>
           <button type="button" class="small-button" onClick={() => feed.now()}>
