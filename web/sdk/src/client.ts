@@ -15,6 +15,7 @@ import { Requests } from "./requests.ts";
 import { Safety } from "./safety.ts";
 import type { WebSocketMaker } from "./socket.ts";
 import { Streams } from "./streams.ts";
+import { type Topic, Topics } from "./topics.ts";
 import { Conversions, Payouts, TopUps } from "./transfers.ts";
 import type { EventData, EventType, SessionOpened, User, WireEvent } from "./types.ts";
 import type { VerifiedKeys } from "./verification.ts";
@@ -69,11 +70,12 @@ export class Parley extends Emitter<ParleyEvents> {
   readonly topUps: TopUps;
   readonly conversions: Conversions;
   readonly calls: Calls;
+  readonly #topics: Topics;
   readonly #connection: Connection;
   readonly #streams: Streams;
   /** Writes a person made: kept over a reload. */
   readonly #outbox: Outbox;
-  /** Writes of a running call: worth nothing after a reload. */
+  /** Writes of a running call, and to topics: worth nothing after a reload. */
   readonly #callbox: Outbox;
   readonly #offs: (() => void)[] = [];
   #user: string;
@@ -106,6 +108,10 @@ export class Parley extends Emitter<ParleyEvents> {
       ...(storage ? { storage } : {}),
     });
     this.#callbox = new Outbox({ send });
+    this.#topics = new Topics({
+      request: (method, params) => this.#connection.request(method, params),
+      push: (method, params, lane) => this.#callbox.push(method, params, lane),
+    });
     const door: Door = {
       request: (method, params) => this.request(method, params),
       money: (method, params, lane) => this.#outbox.push(method, params, lane, newId("key_")),
@@ -164,6 +170,11 @@ export class Parley extends Emitter<ParleyEvents> {
     this.#connection.reconnect();
   }
 
+  /** An open topic by its name, such as `prices:eur`; the same one each time. */
+  topic<D = unknown>(name: string): Topic<D> {
+    return this.#topics.get(name);
+  }
+
   me(): Promise<User> {
     return this.request("users.me", {});
   }
@@ -179,6 +190,7 @@ export class Parley extends Emitter<ParleyEvents> {
       this.#user = session.user;
       this.#ahead = Date.parse(session.server_time) - Date.now() || 0;
       this.#streams.opened(session);
+      this.#topics.opened();
       this.emit("opened", session);
     });
     connection.on("event", (event) => this.#streams.accept(event));
@@ -199,6 +211,7 @@ export class Parley extends Emitter<ParleyEvents> {
 
   #deliver(event: WireEvent): void {
     this.calls.take(event);
+    this.#topics.take(event);
     this.emit("event", event);
     this.emit(event.type as EventType, event as never);
   }

@@ -13,5 +13,13 @@ export { ConnectionLost, ParleyError } from "./errors.ts";
 export type { OutboxStorage, OutgoingWrite } from "./outbox.ts";
 export type { DeclineReason, HoldOptions, NewPayment } from "./payments.ts";
 export { type SafetyStop, type StopReason, safetyStop } from "./safety.ts";
+export {
+  Topic,
+  type TopicEvent,
+  type TopicEvents,
+  type TopicHistory,
+  type TopicJoined,
+  type TopicPlace,
+} from "./topics.ts";
 export type * from "./types.ts";
 export type { Words } from "./words.ts";
