@@ -91,12 +91,13 @@ type loadIdleCommand struct {
 	targetFlags
 	Conns   int     `help:"Sockets." default:"1000"`
 	Seconds float64 `help:"How long to hold them." default:"5"`
+	Every   float64 `help:"Seconds between stored messages to each socket; 0: they are silent."`
 }
 
 // Run implements the command.
 func (c loadIdleCommand) Run(ctx context.Context, p *program) error {
 	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
-		return load.Idle(ctx, t, load.IdleConfig{Conns: c.Conns, Seconds: c.Seconds})
+		return load.Idle(ctx, t, load.IdleConfig{Conns: c.Conns, Seconds: c.Seconds, Every: c.Every})
 	})
 }
 
@@ -169,13 +170,14 @@ func (c loadChatCommand) Run(ctx context.Context, p *program) error {
 
 type loadCallCommand struct {
 	targetFlags
-	Route string `help:"How the media goes." enum:"direct,relay,sfu" default:"direct"`
-	Calls int    `help:"Calls, one after another." default:"10"`
+	Route   string  `help:"How the media goes." enum:"direct,relay,sfu" default:"direct"`
+	Calls   int     `help:"Calls, one after another." default:"10"`
+	Seconds float64 `help:"No call begins after this time; 0: all are made."`
 }
 
 // Run implements the command.
 func (c loadCallCommand) Run(ctx context.Context, p *program) error {
 	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
-		return load.Call(ctx, t, load.CallConfig{Route: c.Route, Calls: c.Calls})
+		return load.Call(ctx, t, load.CallConfig{Route: c.Route, Calls: c.Calls, Seconds: c.Seconds})
 	})
 }

@@ -19,6 +19,8 @@ type CallConfig struct {
 	Route string
 	// Calls is how many calls are made one after another. 0 means 10.
 	Calls int
+	// Seconds ends the run before that many calls are made. 0 means never.
+	Seconds float64
 }
 
 // Call makes calls between two people and times each from the answer until
@@ -36,6 +38,9 @@ func Call(ctx context.Context, t Target, cfg CallConfig) (Result, error) {
 	var took samples
 	m := newMeter(t.PID)
 	for i := range cfg.Calls {
+		if cfg.Seconds > 0 && time.Since(m.begun).Seconds() > cfg.Seconds {
+			break
+		}
 		d, err := c.call(ctx, cfg.Route, i)
 		if err != nil {
 			return result, fmt.Errorf("load: call %d: %w", i+1, err)
@@ -70,8 +75,11 @@ func (c *callers) connect(ctx context.Context, t Target) (err error) {
 	}
 	var conv struct{ ID wire.ConversationID }
 	err = c.a.Call(ctx, "conversations.create", map[string]any{"kind": "direct", "members": []string{"load-callee"}}, &conv)
+	if err != nil {
+		return err
+	}
 	c.conv = conv.ID
-	return err
+	return c.b.Call(ctx, "conversations.accept", map[string]any{"conversation": c.conv}, nil) // strangers do not ring
 }
 
 func (c *callers) close() {

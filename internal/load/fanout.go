@@ -94,29 +94,21 @@ type round struct {
 
 // connect opens the sockets and joins them.
 func (f *fanout) connect(ctx context.Context, t Target) error {
-	total := f.cfg.Subs + f.cfg.Inflight
-	all := make([]*socket, total)
-	errs := make([]error, total)
-	places := make(chan struct{}, 16)
-	var wg sync.WaitGroup
-	for i := range all {
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			user := wire.UserID(fmt.Sprintf("load-publisher-%d", i-f.cfg.Subs))
-			if i < f.cfg.Subs {
-				user = f.on.user(i)
-			}
-			all[i], errs[i] = dialAs(ctx, t, i, user)
-		})
-	}
-	wg.Wait()
+	all := make([]*socket, f.cfg.Subs+f.cfg.Inflight)
+	err := each(len(all), func(i int) (err error) {
+		user := wire.UserID(fmt.Sprintf("load-publisher-%d", i-f.cfg.Subs))
+		if i < f.cfg.Subs {
+			user = f.on.user(i)
+		}
+		all[i], err = dialAs(ctx, t, i, user)
+		return err
+	})
 	for _, s := range all {
 		if s != nil {
 			f.subscribers = append(f.subscribers, s)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return err
 	}
 	f.subscribers, f.publishers = all[:f.cfg.Subs], all[f.cfg.Subs:]
@@ -131,6 +123,22 @@ func (f *fanout) connect(ctx context.Context, t Target) error {
 		f.readers.Go(func() { _ = s.serve(nil) })
 	}
 	return nil
+}
+
+// each runs do for the numbers below n, a few at a time.
+func each(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	places := make(chan struct{}, 16)
+	var wg sync.WaitGroup
+	for i := range n {
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			errs[i] = do(i)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // textMember begins a text, which is "number publisher …".

@@ -24,7 +24,7 @@ const perWorker = 10_000
 
 // order is what a worker is told, one JSON line each.
 type order struct {
-	Do        string `json:"do"` // open, cut, connect, storm, report
+	Do        string `json:"do"` // open, cut, connect, storm, talk, report
 	SocketURL string `json:"socket_url,omitempty"`
 	First     int    `json:"first,omitempty"`
 	Count     int    `json:"count,omitempty"`
@@ -32,6 +32,9 @@ type order struct {
 	AtOnce int `json:"at_once,omitempty"`
 	// SpreadMS is the jitter of a storm: each socket waits a random part of it.
 	SpreadMS int `json:"spread_ms,omitempty"`
+	// EveryMS is how long a turn of talking takes, ForMS all of them.
+	EveryMS int `json:"every_ms,omitempty"`
+	ForMS   int `json:"for_ms,omitempty"`
 }
 
 // account is a worker's answer.
@@ -42,6 +45,12 @@ type account struct {
 	Errors  int64   `json:"errors"`
 	TookUS  []int64 `json:"took_us"` // from the first try to the open session, of each
 	Error   string  `json:"error,omitempty"`
+
+	// Of the messages that the sockets sent each other.
+	Sent      int64 `json:"sent"`
+	Arrived   int64 `json:"arrived"`
+	Doubled   int64 `json:"doubled"`
+	Reordered int64 `json:"reordered"`
 }
 
 func (a *account) add(b account) {
@@ -50,6 +59,10 @@ func (a *account) add(b account) {
 	a.Retries += b.Retries
 	a.Errors += b.Errors
 	a.TookUS = append(a.TookUS, b.TookUS...)
+	a.Sent += b.Sent
+	a.Arrived += b.Arrived
+	a.Doubled += b.Doubled
+	a.Reordered += b.Reordered
 }
 
 // Worker holds sockets for the process that started it: it takes orders from in
@@ -81,6 +94,7 @@ type worker struct {
 	first   int
 	tokens  []string
 	sockets []*socket
+	talk    *talk
 
 	ending  atomic.Bool // sockets are being cut on purpose
 	readers sync.WaitGroup
@@ -94,7 +108,7 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 	switch o.Do {
 	case "open":
 		w.url, w.first = o.SocketURL, o.First
-		w.tokens, w.sockets = make([]string, o.Count), make([]*socket, o.Count)
+		w.tokens, w.sockets, w.talk = make([]string, o.Count), make([]*socket, o.Count), newTalk(o.Count)
 		for i := range w.tokens {
 			var err error
 			if w.tokens[i], err = w.token(w.user(i)); err != nil {
@@ -107,6 +121,12 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 		return w.account(), nil
 	case "connect":
 		return w.connect(ctx, o.AtOnce, 0), nil
+	case "talk":
+		err := w.talk.begin(ctx, w.sockets)
+		if err == nil {
+			err = w.talk.run(ctx, w.sockets, time.Duration(o.EveryMS)*time.Millisecond, time.Duration(o.ForMS)*time.Millisecond)
+		}
+		return w.account(), err
 	case "storm":
 		return w.connect(ctx, len(w.sockets), time.Duration(o.SpreadMS)*time.Millisecond), nil
 	}
@@ -116,7 +136,12 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 func (w *worker) user(i int) wire.UserID { return wire.UserID(fmt.Sprintf("load-%d", w.first+i)) }
 
 func (w *worker) account() account {
-	return account{Open: w.open.Load(), Dropped: w.dropped.Swap(0), Retries: w.retries.Swap(0), Errors: w.errors.Swap(0)}
+	a := account{Open: w.open.Load(), Dropped: w.dropped.Swap(0), Retries: w.retries.Swap(0), Errors: w.errors.Swap(0)}
+	if t := w.talk; t != nil {
+		a.Sent, a.Arrived, a.Doubled, a.Reordered = t.sent.Swap(0), t.arrived.Swap(0), t.doubled.Swap(0), t.reordered.Swap(0)
+		a.Errors += t.errors.Swap(0)
+	}
+	return a
 }
 
 // connect opens every socket, atOnce at a time, each after a random part of spread.
@@ -156,7 +181,7 @@ func (w *worker) one(ctx context.Context, i int) bool {
 			w.sockets[i] = s
 			w.open.Add(1)
 			w.readers.Go(func() {
-				_ = s.serve(nil)
+				_ = s.serve(func(_ *socket, m []byte) { w.talk.hear(i, m) })
 				w.open.Add(-1)
 				if !w.ending.Load() {
 					w.dropped.Add(1)

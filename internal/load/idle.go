@@ -16,12 +16,17 @@ type IdleConfig struct {
 	Conns int
 	// Seconds is how long they are held. 0 means 5.
 	Seconds float64
+	// Every is how often, in seconds, each socket gets a stored message from
+	// another one meanwhile. 0 means never.
+	Every float64
 }
 
 // Idle opens authenticated sockets of one user each, holds them, and measures
 // what a connect costs the node and how much memory a socket keeps: the growth
 // of the process, after a collection before and after. The connect that is
-// measured is a returning user's: everybody has been here once before.
+// measured is a returning user's: everybody has been here once before. With
+// Every, lost, doubled and reordered count messages, and lost the sockets that
+// the node has dropped, too.
 func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 	if cfg.Conns <= 0 {
 		cfg.Conns = 1000
@@ -59,7 +64,8 @@ func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 	result.ConnectCPUUs = result.ServerCPUUsPerUnit
 	took := a.times()
 	result.P50MS, result.P99MS = took.at(0.50), took.at(0.99)
-	if err := pause(ctx, cfg.Seconds); err != nil {
+	talked, err := f.hold(ctx, cfg)
+	if err != nil {
 		return result, err
 	}
 	if err := t.collect(ctx); err != nil {
@@ -69,10 +75,19 @@ func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 		result.RSSBytesPerConn = (after - before) / a.Open
 	}
 	held, err := f.tell(order{Do: "report"})
-	result.Lost = held.Dropped
-	result.Errors = first.Errors + a.Errors + held.Errors
+	result.Lost = talked.Dropped + held.Dropped + talked.Sent - talked.Arrived
+	result.Doubled, result.Reordered = talked.Doubled, talked.Reordered
+	result.Errors = first.Errors + a.Errors + talked.Errors + held.Errors
 	result.ServerCPUUsPerUnit = 0
 	return result, err
+}
+
+// hold keeps the sockets for a while, silent or talking.
+func (f *fleet) hold(ctx context.Context, cfg IdleConfig) (account, error) {
+	if cfg.Every <= 0 {
+		return account{}, pause(ctx, cfg.Seconds)
+	}
+	return f.tell(order{Do: "talk", EveryMS: int(1000 * cfg.Every), ForMS: int(1000 * cfg.Seconds)})
 }
 
 // pause waits for the given seconds or until ctx ends.

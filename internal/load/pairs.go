@@ -45,22 +45,13 @@ func (t *tally) into(r *Result) {
 // socket, refuse every answer that is an error.
 func newPairs(ctx context.Context, t Target, n int, take func(p *pair, message []byte)) (pairs []*pair, err error) {
 	pairs = make([]*pair, n)
-	places := make(chan struct{}, 16)
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range pairs {
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			pairs[i], errs[i] = newPair(ctx, t, i)
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			closePairs(pairs)
-			return nil, err
-		}
+	err = each(n, func(i int) (err error) {
+		pairs[i], err = newPair(ctx, t, i)
+		return err
+	})
+	if err != nil {
+		closePairs(pairs)
+		return nil, err
 	}
 	for _, p := range pairs {
 		p.readers.Go(func() { _ = p.to.serve(func(_ *socket, m []byte) { take(p, m) }) })

@@ -1,0 +1,130 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"parley/wire"
+)
+
+// talk is what held sockets say: the two of each pair send each other a stored
+// message in every turn. A worker's last socket stays silent if it has no pair.
+type talk struct {
+	parts                             []part // by socket
+	sent, arrived, doubled, reordered atomic.Int64
+	errors                            atomic.Int64
+}
+
+// part is one socket's.
+type part struct {
+	conv  wire.ConversationID
+	heard int64                    // the turn of the last message; the reading goroutine's own
+	made  chan wire.ConversationID // the answer to conversations.create
+}
+
+func newTalk(sockets int) *talk {
+	t := &talk{parts: make([]part, sockets)}
+	for i := range t.parts {
+		t.parts[i].made = make(chan wire.ConversationID, 1)
+	}
+	return t
+}
+
+// begin makes the conversations of the pairs, whose sockets hand what they read to hear.
+func (t *talk) begin(ctx context.Context, sockets []*socket) error {
+	return each(len(sockets)/2, func(i int) error {
+		a, b := 2*i, 2*i+1
+		if sockets[a] == nil || sockets[b] == nil {
+			return fmt.Errorf("load: sockets %d and %d are not open", a, b)
+		}
+		_, err := sockets[a].call("conversations.create", map[string]any{"kind": "direct", "members": []wire.UserID{sockets[b].user}})
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, arriveWithin)
+		defer cancel()
+		select {
+		case t.parts[a].conv = <-t.parts[a].made:
+			t.parts[b].conv = t.parts[a].conv
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("load: conversation of sockets %d and %d: %w", a, b, ctx.Err())
+		}
+	})
+}
+
+// run takes turns, each spread over every, and then waits for what is under way.
+func (t *talk) run(ctx context.Context, sockets []*socket, every, span time.Duration) error {
+	speakers := len(sockets) / 2 * 2
+	if speakers == 0 {
+		return nil
+	}
+	begun := time.Now()
+	for turn := int64(1); time.Duration(turn)*every <= span; turn++ {
+		for i, s := range sockets[:speakers] {
+			due := begun.Add(time.Duration(turn-1)*every + every*time.Duration(i)/time.Duration(speakers))
+			if err := pause(ctx, time.Until(due).Seconds()); err != nil {
+				return err
+			}
+			text := fmt.Sprintf("%d %d still here?", turn, i)
+			if _, err := s.call("messages.send", map[string]any{"conversation": t.parts[i].conv, "client_id": text, "text": text}); err != nil {
+				t.errors.Add(1)
+				continue
+			}
+			t.sent.Add(1)
+		}
+	}
+	for until := time.Now().Add(arriveWithin); t.arrived.Load() < t.sent.Load() && time.Now().Before(until); {
+		if err := pause(ctx, 0.05); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	answerPrefix   = []byte(`{"jsonrpc":"2.0","id":`)
+	messageCreated = []byte(`"type":"message.created"`)
+)
+
+// hear takes what reached socket i.
+func (t *talk) hear(i int, message []byte) {
+	p := &t.parts[i]
+	if bytes.HasPrefix(message, answerPrefix) {
+		t.answered(p, message)
+		return
+	}
+	if !bytes.Contains(message, messageCreated) {
+		return
+	}
+	turn, from, ok := words(message)
+	switch {
+	case !ok || from == i:
+	case turn == p.heard:
+		t.doubled.Add(1)
+	case turn < p.heard:
+		t.reordered.Add(1)
+	default:
+		p.heard = turn
+		t.arrived.Add(1)
+	}
+}
+
+func (t *talk) answered(p *part, message []byte) {
+	var a struct {
+		Result struct{ ID wire.ConversationID }
+		Error  *wire.ReplyError
+	}
+	if json.Unmarshal(message, &a) != nil || a.Error != nil {
+		t.errors.Add(1)
+		return
+	}
+	select {
+	case p.made <- a.Result.ID:
+	default: // the answer to a message
+	}
+}
