@@ -143,21 +143,24 @@ func keepsNothingUnlessAsked(t *testing.T, nodes []streamNode) {
 	}
 }
 
+// forgetsInTime: what is kept for a short time goes, what came later stays.
 func forgetsInTime(t *testing.T, nodes []streamNode) {
 	n := nodes[0]
 	n.append("t", 4, 50*time.Millisecond)
+	last := n.append("t", 4, time.Minute)
 	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(patience)
 	defer tick.Stop()
-	for len(n.read("t", 0, 9).Events) > 0 {
+	p := n.read("t", 0, 9)
+	for len(p.Events) > 1 {
 		select {
 		case <-tick.C:
+			p = n.read("t", 0, 9)
 		case <-deadline:
 			t.Fatal("it is kept for ever")
 		}
 	}
-	long := n.append("t", 4, time.Minute)
-	if p := n.read("t", 1, 9); long.Seq != 2 || p.Head != long || len(p.Events) != 1 {
-		t.Errorf("after it %+v at %+v", p, long)
+	if last.Seq != 2 || p.Head != last || p.First != 2 || len(p.Events) != 1 {
+		t.Errorf("kept %d from %d, head %+v", len(p.Events), p.First, p.Head)
 	}
 }
 
