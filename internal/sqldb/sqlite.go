@@ -211,7 +211,7 @@ func (w *sqliteWriter) collect(conn *stmtCache, j *job) group {
 		close(j.done)
 		return group{}
 	}
-	g := group{jobs: []*job{j}, lost: j.run(conn)}
+	g := group{jobs: []*job{j}, lost: j.first(conn)}
 	for g.lost == nil && len(g.jobs) < w.groupMax {
 		select {
 		case next := <-w.queue:
@@ -260,15 +260,40 @@ func announce(jobs []*job) {
 	}
 }
 
-// run executes the closure in a savepoint of the open transaction, and returns
-// why the transaction is lost if it is. The caller's cancellation is not passed
-// on: SQLite would roll back the group.
-func (j *job) run(conn *stmtCache) (lost error) {
+// begin makes the closure's Tx, unless its caller has gone. The caller's
+// cancellation is not passed on: SQLite would roll back the group.
+func (j *job) begin(conn *stmtCache) (context.Context, bool) {
 	if j.err = j.ctx.Err(); j.err != nil {
-		return nil
+		return nil, false
 	}
 	ctx := context.WithoutCancel(j.ctx)
 	j.tx = &Tx{ctx: ctx, on: conn, dialect: SQLite}
+	return ctx, true
+}
+
+// first executes the closure that begins a transaction, and returns why the
+// transaction is lost if it is. It has no savepoint, which would keep a copy of
+// every page that the closure changes: to undo it is to begin anew.
+func (j *job) first(conn *stmtCache) (lost error) {
+	ctx, ok := j.begin(conn)
+	if !ok {
+		return nil
+	}
+	if j.err = unavailable(protect(j.fn, j.tx)); j.err == nil {
+		return nil
+	}
+	_, _ = conn.ExecContext(ctx, "ROLLBACK") // may be rolled back already
+	_, lost = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	return lost
+}
+
+// run executes the closure in a savepoint of the open transaction, and returns
+// why the transaction is lost if it is.
+func (j *job) run(conn *stmtCache) (lost error) {
+	ctx, ok := j.begin(conn)
+	if !ok {
+		return nil
+	}
 	if _, lost = conn.ExecContext(ctx, "SAVEPOINT j"); lost != nil {
 		return lost
 	}
