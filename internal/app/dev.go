@@ -51,7 +51,6 @@ func DevSettings(dir string, port int) []string {
 		"auth.server_keys=" + devServerKey,
 		"payments.sandbox=true",
 		"payments.fee_basis_points=100",
-		"payments.rates=EUR/GBP=0.8641,EUR/JPY=162.4",
 		"webhooks.allow_private=true",
 		"turn.host=localhost",
 		fmt.Sprintf("turn.udp=127.0.0.1:%d", turnPort),
@@ -122,6 +121,20 @@ func (n *Node) stockExchange(ctx context.Context) error {
 		stock := payments.Actor{Server: true, Key: "dev-stock-" + currency}
 		if _, err := n.parts.payments.StockExchange(ctx, stock, payments.StockInput{User: devExchange, Amount: amount, Currency: currency}); err != nil {
 			return fmt.Errorf("exchange: %w", err)
+		}
+	}
+	return n.setRates(ctx)
+}
+
+// setRates sets the exchange rates of a node that has none yet.
+func (n *Node) setRates(ctx context.Context) error {
+	known, err := n.parts.payments.ListRates(ctx)
+	if err != nil || len(known) > 0 {
+		return err
+	}
+	for to, price := range map[string]string{"GBP": "0.8641", "JPY": "162.4"} {
+		if _, err := n.parts.payments.PutRate(ctx, payments.Actor{Server: true}, devCurrency, to, price); err != nil {
+			return fmt.Errorf("exchange rate: %w", err)
 		}
 	}
 	return nil

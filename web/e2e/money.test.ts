@@ -109,9 +109,9 @@ describe("asking, paying out and converting", () => {
 
   it("a link is made and copied, opened by another person, and paid", async () => {
     await buyer.context.grantPermissions(["clipboard-read", "clipboard-write"]);
-    await buyer.button("Money").click();
-    const own = dialog(buyer, "Money");
-    await own.getByText("Links", { exact: true }).click();
+    await buyer.button("My money").click();
+    const own = dialog(buyer, "My money");
+    await own.getByRole("radio", { name: "Links" }).check();
     await own.getByLabel("Amount in EUR").fill("12.50");
     await own.getByLabel("What for").fill("Ticket");
     await own.getByRole("button", { name: "Make a link" }).click();
@@ -135,9 +135,9 @@ describe("asking, paying out and converting", () => {
     await hub.rest("POST", "/v1/sandbox/fund", { user: "mira", amount: 2_000_000, currency: "EUR" });
     await mira.page.reload();
     await mira.button("Back to conversations").click();
-    await mira.button("Money").click();
-    const own = dialog(mira, "Money");
-    await own.getByText("Pay out", { exact: true }).first().click();
+    await mira.button("My money").click();
+    const own = dialog(mira, "My money");
+    await own.getByRole("radio", { name: "Pay out" }).check();
     await own.getByLabel("Amount").fill("10091.40");
     await own.getByLabel("To the account").fill("sandbox:close_name");
     await own.getByRole("button", { name: "Pay out €10,091.40" }).click();
@@ -145,7 +145,7 @@ describe("asking, paying out and converting", () => {
     await mira.screenshot("65-name-phone");
     await own.getByLabel("To the account").fill("DE02 1203 0000 0000 2020 51");
     await own.getByRole("button", { name: "Pay out €10,091.40" }).click();
-    await own.locator('li[data-state="done"]').waitFor();
+    await own.locator('li[data-state="done"]', { hasText: "−€10,091.40" }).waitFor();
     await hub.rest("POST", "/v1/clock/advance", { by: "25h" });
     await own.locator('li[data-state="returned"]').waitFor();
     await own.getByText("the account is closed · the money is on your balance again").waitFor();
@@ -156,9 +156,9 @@ describe("asking, paying out and converting", () => {
 
   it("money is converted: an offer with its time, and the acceptance", async () => {
     await jonas.page.reload();
-    await jonas.button("Money").click();
-    const own = dialog(jonas, "Money");
-    await own.getByText("Convert", { exact: true }).click();
+    await jonas.button("My money").click();
+    const own = dialog(jonas, "My money");
+    await own.getByRole("radio", { name: "Convert" }).check();
     await own.getByLabel("Amount in EUR").fill("100");
     await own.getByRole("combobox", { name: "Into" }).selectOption("GBP");
     await own.getByRole("button", { name: "Ask for an offer" }).click();
@@ -168,7 +168,7 @@ describe("asking, paying out and converting", () => {
     await own.getByRole("button", { name: "Convert into £86.41" }).click();
     await own.getByText("You have £86.41 more.").waitFor();
     await own.locator(".balances", { hasText: "£86.41" }).waitFor();
-    await own.getByText("Payments", { exact: true }).click();
+    await own.getByRole("radio", { name: "Payments" }).check();
     await own.getByText("You paid A. Buyer €12.50").waitFor();
     await jonas.screenshot("68-payments-phone");
     await jonas.accessible("the payments");

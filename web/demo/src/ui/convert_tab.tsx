@@ -5,6 +5,8 @@ import { explain } from "../problems.ts";
 import { useNow, useStore } from "./context.ts";
 import { CurrencySelect } from "./payouts_tab.tsx";
 
+const COMMON = ["EUR", "USD", "GBP", "CHF", "JPY"];
+
 /** Money into another currency: an offer that is good for a moment, then the acceptance. */
 export function ConvertTab() {
   const store = useStore();
@@ -19,7 +21,9 @@ export function ConvertTab() {
   useEffect(() => {
     conversions.rates().then(setRates, () => setRates([]));
   }, []);
-  const others = [...new Set((rates ?? []).flatMap((r) => partner(r, from)))].sort();
+  const priced = [...new Set((rates ?? []).flatMap((r) => partner(r, from)))];
+  // A hub that takes its rates from elsewhere does not list them: the quote says whether there is one.
+  const others = (priced.length > 0 ? priced : COMMON).filter((c) => c !== from).sort();
   const target = others.includes(to) ? to : others[0];
   const amount = parseMoney(text, from);
 

@@ -25,7 +25,7 @@ export function MoneyDialog({ tab: first = "payments", onClose }: { tab?: MoneyT
   const [tab, setTab] = useState(first);
   const { Body } = tabs[tab];
   return (
-    <Dialog title="Money" onClose={onClose} class="money">
+    <Dialog title="My money" onClose={onClose} class="money">
       <ul class="balances">
         {store.balances.map((b) => (
           <li key={b.currency}>

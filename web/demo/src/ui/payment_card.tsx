@@ -33,7 +33,7 @@ export function PaymentCard(props: { payment: Payment }) {
       <header class="pay-card-head">
         <span class={`chip chip-${look.tone}`}>
           <Icon name={look.icon} size={14} />
-          {look.label}
+          {asked && payment.silent ? "First request" : look.label}
         </span>
         <time class="muted numbers" dateTime={payment.updated_at}>
           {clock(payment.updated_at)}

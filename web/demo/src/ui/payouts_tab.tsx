@@ -1,7 +1,7 @@
 import type { NameCheck, Transfer } from "@parley/client";
 import { ParleyError } from "@parley/client";
 import { useEffect, useState } from "preact/hooks";
-import { clock, money, parseMoney, shortTime } from "../format.ts";
+import { moment, money, parseMoney } from "../format.ts";
 import { explain } from "../problems.ts";
 import { useStore } from "./context.ts";
 import type { Tone } from "./payment_words.ts";
@@ -78,9 +78,7 @@ function about(transfer: Transfer): string {
   const { state, reason } = transfer;
   const why = reason ? (reasons[reason] ?? reason) : "";
   const back = state === "refused" || state === "returned" ? "the money is on your balance again" : "";
-  return [where, `${shortTime(transfer.updated_at)} ${clock(transfer.updated_at)}`, why, back]
-    .filter(Boolean)
-    .join(" · ");
+  return [where, moment(transfer.updated_at), why, back].filter(Boolean).join(" · ");
 }
 
 function PayoutForm({ onMade }: { onMade: () => void }) {

@@ -26,11 +26,11 @@ export function Sidebar() {
         <button
           type="button"
           class="icon-button"
-          aria-label="Money"
-          title="Money"
+          aria-label="My money"
+          title="My money"
           onClick={() => store.open({ kind: "money" })}
         >
-          <Icon name="coin" />
+          <Icon name="receipt" />
         </button>
         <button
           type="button"
