@@ -19,11 +19,16 @@ import (
 // TestProtocol_ExamplesHold plays the examples of docs/protocol.md over plain
 // WebSockets, without our client: what is documented is what happens.
 func TestProtocol_ExamplesHold(t *testing.T) {
-	text, err := os.ReadFile("../../docs/protocol.md")
+	playExamples(t, start(t, t.TempDir()), "../../docs/protocol.md", 30)
+}
+
+// playExamples plays the examples of a document, at least so many lines.
+func playExamples(t *testing.T, n *node, document string, least int) {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := start(t, t.TempDir())
 	play := &protocolPlay{t: t, vars: map[string]any{"$buyer_token": n.token("buyer"), "$seller_token": n.token("seller")}, sockets: map[string]*plainSocket{}}
 	steps := 0
 	for _, example := range regexp.MustCompile("(?s)```frames\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
@@ -32,7 +37,7 @@ func TestProtocol_ExamplesHold(t *testing.T) {
 			steps++
 		}
 	}
-	if steps < 30 {
+	if steps < least {
 		t.Errorf("only %d lines in the examples", steps)
 	}
 }

@@ -306,3 +306,10 @@ func TestNodes_TopicsAfterALossOfRedis(t *testing.T) {
 		}
 	}, "topics.history=prices:* size=100 ttl=10m")
 }
+
+// What docs/topics.md shows is what happens.
+func TestTopics_ExamplesHold(t *testing.T) {
+	n := start(t, t.TempDir(), "topics.history=prices:* size=100 ttl=10m")
+	n.grant("buyer", []string{"prices:*"}, []string{"queue:till-7"})
+	playExamples(t, n, "../../docs/topics.md", 15)
+}
