@@ -1,5 +1,7 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectQuietConsoles } from "./lib/assert.ts";
 import { Hub } from "./lib/hub.ts";
 import { desktop, launch, Person, phone } from "./lib/person.ts";
@@ -52,6 +54,63 @@ describe("the operator's console", () => {
     expectQuietConsoles(buyer, seller, operator);
   });
 
+  it("shows nodes and rates, delivers a webhook again, and decides a dispute", async () => {
+    const backend = await Backend.start();
+    const hook = await hub.rest<{ id: string }>("POST", "/v1/webhooks", { url: backend.url });
+    await hub.rest("POST", `/v1/webhooks/${hook.id}/test`, {});
+    const payment = await disputed(hub);
+    const operator = await Person.visit(browser, hub, hub.info.console_link, {
+      ...desktop,
+      viewport: { width: 1280, height: 1400 },
+    });
+    const section = (name: string) =>
+      operator.page.getByRole("region", { name: new RegExp(`^${name} \\d+`) });
+    await section("Nodes").getByText("serving", { exact: true }).waitFor();
+    await operator.page
+      .getByRole("region", { name: /^Rates/ })
+      .getByText("delivered to sockets")
+      .waitFor();
+
+    await section("Webhooks")
+      .getByRole("button", { name: `Deliveries of ${hook.id}` })
+      .click();
+    await section("Deliveries").getByText("succeeded", { exact: true }).first().waitFor();
+    await operator.accessible("the console with deliveries");
+    const heard = backend.heard;
+    await section("Deliveries")
+      .getByRole("button", { name: /^Replay / })
+      .last()
+      .click();
+    await section("Deliveries").getByText("1 delivery on the way again.").waitFor();
+    await expect.poll(() => backend.heard, { timeout: 10_000 }).toBeGreaterThan(heard);
+
+    const row = section("Payments").getByRole("row").filter({ hasText: payment });
+    await row.getByRole("button", { name: "For payer" }).click();
+    await operator.screenshot("42-console-decides");
+    await operator.accessible("the console's question");
+    await row.getByRole("button", { name: "Give it back" }).click();
+    await section("Payments").getByText("Decided for buyer.").waitFor();
+    await row.getByText("refunded", { exact: true }).waitFor();
+    expectQuietConsoles(operator);
+    await backend.stop();
+  });
+
+  it("rests while nobody looks, waits while the node is silent, and goes on by itself", async () => {
+    const operator = await Person.visit(browser, hub, hub.info.console_link, desktop);
+    await operator.page.getByText("Live", { exact: true }).waitFor();
+    let failing = true;
+    await operator.page.route("**/v1/operator/overview", (route) =>
+      failing
+        ? route.fulfill({ status: 503, headers: { "retry-after": "1" }, body: "{}" })
+        : route.continue(),
+    );
+    await operator.page.getByText("No answer", { exact: true }).waitFor();
+    await operator.page.getByText(/You see what was true .* ago/).waitFor();
+    await operator.screenshot("43-console-stale");
+    failing = false;
+    await operator.page.getByText("Live", { exact: true }).waitFor();
+  });
+
   it("reads well on a phone in the dark, and says when its token is no good", async () => {
     const operator = await Person.visit(browser, hub, hub.info.console_link, {
       ...phone,
@@ -64,3 +123,51 @@ describe("the operator's console", () => {
     await stranger.page.getByRole("alert").getByText("does not know this token").waitFor();
   });
 });
+
+/** An app's backend, which takes every webhook. */
+class Backend {
+  heard = 0;
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((_, answer) => {
+      this.heard++;
+      answer.end();
+    });
+  }
+
+  static async start(): Promise<Backend> {
+    const backend = new Backend();
+    await new Promise<void>((ready) => backend.#server.listen(0, "127.0.0.1", ready));
+    return backend;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((closed) => this.#server.close(closed));
+  }
+}
+
+/** A payment that its payer says went wrong. */
+async function disputed(hub: Hub): Promise<string> {
+  const conversation = await hub.conversation("buyer", "seller");
+  const request = {
+    payer: "buyer",
+    payee: "seller",
+    amount: 700,
+    currency: "EUR",
+    confirm: "none",
+    conversation,
+  };
+  const payment = await hub.rest<{ id: string; version: number }>("POST", "/v1/payments", request);
+  const path = `/v1/payments/${payment.id}`;
+  const buyer = hub.user("buyer").token;
+  await hub.rest("POST", `${path}/hold`, { version: payment.version }, buyer);
+  await hub.rest("POST", `${path}/capture`, {});
+  await hub.rest("POST", `${path}/dispute`, { reason: "not_received" }, buyer);
+  return payment.id;
+}
