@@ -58,7 +58,8 @@ func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stor
 	return at, nil
 }
 
-// commit writes the result of one command.
+// commit writes the result of one command; what needs the ledger's lock comes
+// last, so that others wait for it briefly.
 func (s *Service) commit(tx *sqldb.Tx, at stored, r Result, now time.Time) (stored, error) {
 	next := stored{r.Next, at.rev + 1}
 	if next.Version != at.Version || next.Held > 0 && at.Held == 0 {
@@ -66,13 +67,13 @@ func (s *Service) commit(tx *sqldb.Tx, at stored, r Result, now time.Time) (stor
 			return at, err
 		}
 	}
+	if err := update(tx, next.Intent, at.rev); err != nil {
+		return at, err
+	}
 	if err := s.post(tx, next.Intent, next.rev, r.Effects, now); err != nil {
 		return at, err
 	}
-	if err := s.mirror(tx, next.Intent, next.rev, r.Effects, now); err != nil {
-		return at, err
-	}
-	return next, update(tx, next.Intent, at.rev)
+	return next, s.mirror(tx, next.Intent, next.rev, r.Effects, now)
 }
 
 // seal computes what the parties agree on in this version. It expires with the

@@ -2,7 +2,6 @@ package payments
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,22 +156,21 @@ type keyRow struct {
 	created                     time.Time
 }
 
-func findKey(tx *sqldb.Tx, a Actor) (*keyRow, error) {
-	if err := tx.Lock("payments:key:" + a.scope() + "/" + a.Key); err != nil {
-		return nil, err
-	}
-	var k keyRow
-	var created int64
-	err := tx.QueryRow("SELECT fingerprint, status, answer, created_at FROM payments_keys WHERE scope = ? AND key = ?", a.scope(), a.Key).
-		Scan(&k.fingerprint, &k.status, &k.answer, &created)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
+// findKey locks a key until the end of the transaction and returns what is stored under it, or nil.
+func findKey(tx *sqldb.Tx, a Actor) (k *keyRow, err error) {
+	b := tx.Batch()
+	b.Lock("payments:key:" + a.scope() + "/" + a.Key)
+	b.Query("SELECT fingerprint, status, answer, created_at FROM payments_keys WHERE scope = ? AND key = ?", func(r sqldb.Row) error {
+		k = &keyRow{}
+		var created int64
+		err := r.Scan(&k.fingerprint, &k.status, &k.answer, &created)
+		k.created = fromMillis(created)
+		return err
+	}, a.scope(), a.Key)
+	if err := b.Send(); err != nil {
 		return nil, fmt.Errorf("payments: idempotency key: %w", err)
 	}
-	k.created = fromMillis(created)
-	return &k, nil
+	return k, nil
 }
 
 // saveKey stores an answer, in place of a running mark if there is one. It

@@ -62,11 +62,22 @@ func load(tx *sqldb.Tx, id string) (stored, error) {
 }
 
 // loadForUpdate locks the payment until the end of the transaction and returns it.
-func loadForUpdate(tx *sqldb.Tx, id string) (stored, error) {
-	if err := tx.Lock("payment:" + id); err != nil {
-		return stored{}, err
+func loadForUpdate(tx *sqldb.Tx, id string) (s stored, err error) {
+	found := false
+	b := tx.Batch()
+	b.Lock("payment:" + id)
+	b.Query("SELECT "+intentColumns+" FROM payments_intents WHERE id = ?", func(r sqldb.Row) (err error) {
+		found = true
+		s, err = scanIntent(r)
+		return err
+	}, id)
+	switch err := b.Send(); {
+	case err != nil:
+		return stored{}, fmt.Errorf("payments: load: %w", err)
+	case !found:
+		return stored{}, fmt.Errorf("%w: %.80s", ErrUnknown, id)
 	}
-	return load(tx, id)
+	return s, nil
 }
 
 func insert(tx *sqldb.Tx, in Intent) error {

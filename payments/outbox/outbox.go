@@ -62,14 +62,14 @@ func Append(tx *sqldb.Tx, ev Event) (Event, error) {
 	if err != nil {
 		return ev, fmt.Errorf("outbox: audience: %w", err)
 	}
-	if err := tx.Lock(orderLock); err != nil {
-		return ev, err
-	}
-	err = tx.QueryRow("INSERT INTO outbox_events (seq, id, type, object, object_seq, time, data, audience) VALUES ("+
+	b := tx.Batch()
+	b.Lock(orderLock)
+	b.Query("INSERT INTO outbox_events (seq, id, type, object, object_seq, time, data, audience) VALUES ("+
 		"(SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox_events), ?, ?, ?, "+
 		"(SELECT COALESCE(MAX(object_seq), 0) + 1 FROM outbox_events WHERE object = ?), ?, ?, ?) RETURNING seq, object_seq",
-		ev.ID, ev.Type, ev.Object, ev.Object, ev.Time.UnixMilli(), string(ev.Data), string(audience)).Scan(&ev.Seq, &ev.ObjectSeq)
-	if err != nil {
+		func(r sqldb.Row) error { return r.Scan(&ev.Seq, &ev.ObjectSeq) },
+		ev.ID, ev.Type, ev.Object, ev.Object, ev.Time.UnixMilli(), string(ev.Data), string(audience))
+	if err := b.Send(); err != nil {
 		return ev, fmt.Errorf("outbox: append: %w", err)
 	}
 	return ev, nil
