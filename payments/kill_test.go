@@ -77,7 +77,7 @@ func (w *witness) hear(t testing.TB, lines []string) {
 func TestKilled_AtRandomPointsLosesAndDoublesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "killed.db")
 	w := newWitness()
-	for round := range 8 {
+	for round := range 6 {
 		child := crash.Start(t, storyRole, path, strconv.Itoa(2*round), strconv.Itoa(round))
 		first := child.Await()
 		w.hear(t, append([]string{first}, child.KillAfter(rand.N(150*time.Millisecond))...)) //nolint:gosec // a random moment

@@ -33,7 +33,7 @@ func runPower(t *testing.T, checkpointPages int) *powerRun {
 	}
 	r := &powerRun{witness: newWitness(), reached: map[string]map[string]crash.Position{}}
 	var wg sync.WaitGroup
-	for g := range 4 {
+	for g := range 3 {
 		wg.Go(func() {
 			for i := range len(stories) {
 				r.tell(t, n, path, fmt.Sprintf("%s:%d", stories[i].kind, g))
@@ -87,7 +87,6 @@ func (r *powerRun) after(t *testing.T, path string, keeps func(crash.Position) b
 			t.Error(err)
 		}
 	}()
-	n.whole(t)
 	kept := newWitness()
 	for name, steps := range r.acks {
 		kept.acks[name] = map[string]string{}
@@ -102,6 +101,7 @@ func (r *powerRun) after(t *testing.T, path string, keeps func(crash.Position) b
 		n.survived(t, kept)
 		return
 	}
+	n.whole(t)
 	for name, steps := range kept.acks {
 		p := &player{ctx: t.Context(), n: n, name: name, heard: func(step, answer string) { kept.ack(t, name, step, answer) },
 			until: func(step string) bool { return steps[step] == "" }}
@@ -127,13 +127,13 @@ func TestPower_CutsOfTheLogKeepWhatWasAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(rand.Uint64(), 1)) //nolint:gosec // random places
 	for _, pages := range []int{1 << 20, 40} {        // one log for all of it, and one that begins anew
 		r := runPower(t, pages)
-		for i := range 10 {
+		for i := range 6 {
 			cut := r.image.RandomCut(random)
 			path := filepath.Join(t.TempDir(), "cut.db")
 			if err := r.image.Write(path, cut, random); err != nil {
 				t.Fatal(err)
 			}
-			r.after(t, path, func(at crash.Position) bool { return r.image.Keeps(at, cut) }, i%4 == 0)
+			r.after(t, path, func(at crash.Position) bool { return r.image.Keeps(at, cut) }, i%3 == 0)
 			if t.Failed() {
 				t.Fatalf("%d pages between checkpoints, %d frames: %v", pages, r.image.Frames(), cut)
 			}
@@ -162,7 +162,7 @@ func TestPower_FailsWhileTheLogIsMovedToTheDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range 2 {
 		path := filepath.Join(t.TempDir(), "torn.db")
 		if err := r.image.WriteTorn(path, moved, random); err != nil {
 			t.Fatal(err)

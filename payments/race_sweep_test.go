@@ -68,14 +68,14 @@ func twoNodes(t *testing.T, first, second *sqldb.DB) {
 	w.fund("buyer", 100_000)
 	w.fund("seller", 100_000)
 	objects := map[string]due{}
-	for range 4 {
+	for range 3 {
 		for _, d := range dues {
 			objects[d.make(w)] = d
 		}
 	}
-	for range 45 { // further than every deadline
+	for range 18 { // further than every deadline
 		sweepBoth(t, w, other)
-		w.clock.Advance(24 * time.Hour)
+		w.clock.Advance(60 * time.Hour)
 	}
 	for object, d := range objects {
 		if got := w.changes(object); !slices.Equal(got, d.want) {

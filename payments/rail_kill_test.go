@@ -174,7 +174,7 @@ func killOrderWorker(t *testing.T, path string, outside *bank, at moment) (payou
 	child.Kill()
 	select {
 	case <-dead:
-	default:
+	case <-time.After(patience):
 		t.Fatal("the worker ended by itself")
 	}
 	return payout

@@ -17,11 +17,11 @@ import (
 const (
 	walHeader   = 32
 	frameHeader = 24
-	walPageSize = 8  // offset of the page size in the log's header
-	walSalts    = 16 // offset of the two salts in the log's header
-	frameCommit = 4  // offset of the database's size in a frame's header
-	frameSalts  = 8  // offset of the two salts in a frame's header
-	shmBackfill = 96 // offset in the index of how many frames were moved to the database
+	walPageSize = 8   // offset of the page size in the log's header
+	walSalts    = 16  // offset of the two salts in the log's header
+	frameCommit = 4   // offset of the database's size in a frame's header
+	frameSalts  = 8   // offset of the two salts in a frame's header
+	shmMoved    = 128 // offset in the index of up to where frames were being moved to the database
 )
 
 // Position is how far a write-ahead log reached at one moment.
@@ -69,14 +69,15 @@ func walk(f io.ReaderAt) (p Position, commits []bool, err error) {
 // Image is a copy of a database and its log, taken while both were open and
 // nobody wrote.
 type Image struct {
-	db, wal  []byte
-	at       Position
-	commits  []bool
-	frame    int64 // bytes of a frame
-	backfill int64 // frames moved to the database: they were on the disk before
+	db, wal []byte
+	at      Position
+	commits []bool
+	frame   int64 // bytes of a frame
+	moved   int64 // frames that a checkpoint has moved, or was about to: they were synced before
 }
 
-// TakeImage copies the database at path. Nobody may write meanwhile.
+// TakeImage copies the database at path. Nobody may commit meanwhile; a
+// checkpoint may be under way, which is why the index is read last.
 func TakeImage(path string) (*Image, error) {
 	im := &Image{}
 	var err error
@@ -93,11 +94,11 @@ func TakeImage(path string) (*Image, error) {
 	if im.at, im.commits, err = walk(bytesAt(im.wal)); err != nil {
 		return nil, err
 	}
-	if len(im.wal) < walHeader || len(index) < shmBackfill+4 {
+	if len(im.wal) < walHeader || len(index) < shmMoved+4 {
 		return nil, fmt.Errorf("log of %d bytes, index of %d", len(im.wal), len(index))
 	}
 	im.frame = frameHeader + int64(binary.BigEndian.Uint32(im.wal[walPageSize:]))
-	im.backfill = int64(binary.NativeEndian.Uint32(index[shmBackfill:]))
+	im.moved = int64(binary.NativeEndian.Uint32(index[shmMoved:]))
 	return im, nil
 }
 
@@ -178,7 +179,7 @@ var tails = []struct {
 // in or around a frame that ends a transaction. Frames that were moved to the
 // database are never cut: the log is synced before.
 func (im *Image) RandomCut(r *rand.Rand) Cut {
-	frame := im.backfill + r.Int64N(int64(len(im.commits))-im.backfill+1)
+	frame := im.moved + r.Int64N(int64(len(im.commits))-im.moved+1)
 	if r.IntN(2) == 0 {
 		for frame < int64(len(im.commits)) && !im.commits[frame] {
 			frame++
