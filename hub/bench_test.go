@@ -10,13 +10,22 @@ import (
 
 	"parley/hub"
 	"parley/wire"
+	"parley/wire/jsoncbor"
 )
 
 // drainingSocket opens a session over a bare connection and counts the bytes
 // that come after, without allocating.
-func drainingSocket(n *node, user string, received *atomic.Int64) {
-	conn := n.rawSocketWith(maskedFrame(0x81, fmt.Sprintf(
-		`{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"token":%q,"device":"dev_a"}}`, user)))
+func drainingSocket(n *node, subprotocol, user string, received *atomic.Int64) {
+	open := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"token":%q,"device":"dev_a"}}`, user)
+	frame := maskedFrame(0x81, open)
+	if subprotocol == hub.SubprotocolCBOR {
+		body, err := jsoncbor.FromJSON([]byte(open))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		frame = maskedFrame(0x82, string(body))
+	}
+	conn := n.rawSocketVia(subprotocol, frame)
 	_ = conn.SetDeadline(noDeadline)
 	readHandshake(n.t, conn)
 	readFrame(n.t, conn)
@@ -37,19 +46,21 @@ func drainingSocket(n *node, user string, received *atomic.Int64) {
 func BenchmarkFanout(b *testing.B) {
 	for _, subs := range []int{100, 1000} {
 		for _, inflight := range []int{1, 16} {
-			b.Run(fmt.Sprintf("subs=%d/inflight=%d", subs, inflight), func(b *testing.B) { benchFanout(b, subs, inflight) })
+			for name, sub := range map[string]string{"json": hub.Subprotocol, "cbor": hub.SubprotocolCBOR} {
+				b.Run(fmt.Sprintf("subs=%d/inflight=%d/%s", subs, inflight, name), func(b *testing.B) { benchFanout(b, sub, subs, inflight) })
+			}
 		}
 	}
 }
 
-func benchFanout(b *testing.B, subs, inflight int) {
+func benchFanout(b *testing.B, subprotocol string, subs, inflight int) {
 	n := startNode(b, newWorld(), func(c *hub.Config) { c.MaxPerAddr = -1 })
 	var received atomic.Int64
 	to := make([]wire.To, subs)
 	for i := range to {
 		user := fmt.Sprint("user", i)
 		to[i] = wire.To{User: wire.UserID(user)}
-		drainingSocket(n, user, &received)
+		drainingSocket(n, subprotocol, user, &received)
 	}
 	eventually(b, "all are open", func() bool { return len(n.Sessions()) == subs })
 	ev := wire.Event{Type: "typing", Conversation: conv, Data: []byte(`{"pad":"` + strings.Repeat("x", 130) + `"}`)}
@@ -76,4 +87,5 @@ func benchFanout(b *testing.B, subs, inflight int) {
 	}
 	deliveries := float64(b.N * inflight * subs)
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/deliveries, "ns/delivery")
+	b.ReportMetric(float64(size), "bytes/delivery")
 }
