@@ -47,6 +47,7 @@ type Hub struct {
 	pollers     atomic.Pointer[pollers] // nil before Run, as is crew
 	crew        atomic.Pointer[crew]
 	unopened    atomic.Int64
+	taps        atomic.Pointer[taps]
 	streams     sync.Map // of sessions without a WebSocket, by id
 
 	mu       sync.Mutex

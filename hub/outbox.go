@@ -49,6 +49,7 @@ const fairShare = 64 << 10
 // pushLocked queues a frame that goes to others, too, or answers the reason why
 // the session must end.
 func (s *session) pushLocked(frame []byte, now time.Duration) (reason string) {
+	s.tapOutLocked(frame)
 	frame, err := s.hub.shared.in(s.form, frame)
 	if err != nil {
 		return s.unformed(err)
@@ -99,6 +100,7 @@ var queues = sync.Pool{New: func() any { q := make([]queued, 0, 16); return &q }
 
 // push queues a frame of this session's own and flushes.
 func (s *session) push(frame []byte) {
+	s.tapOut(frame)
 	frame, err := s.form.of(frame)
 	if err != nil {
 		s.unformed(err)

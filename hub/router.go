@@ -27,6 +27,7 @@ type job struct {
 // the rest to the session's worker. It never waits, so that heartbeats and
 // pings are seen while an operation takes its time.
 func (s *session) route(ctx context.Context, data []byte) {
+	s.tapIn(data)
 	f, err := parseFrame(data, s.hub.cfg.MaxBatch)
 	if err != nil {
 		s.reject(err)

@@ -44,6 +44,7 @@ type commands struct {
 	Webhooks webhooksCommand `cmd:"" help:"List webhooks and deliveries, and deliver again."`
 	Nodes    nodesCommand    `cmd:"" help:"List the nodes that are alive, with what they carry."`
 	Drain    drainCommand    `cmd:"" help:"Send the sockets of a node elsewhere before it is stopped, or take that back."`
+	Tail     tailCommand     `cmd:"" help:"Show what goes over one user's sockets, live."`
 	OpenAPI  openapiCommand  `cmd:"" name:"openapi" help:"Print the OpenAPI document."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

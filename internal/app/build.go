@@ -57,6 +57,7 @@ type parts struct {
 	nodeID   string
 	name     string // of this node, for people
 	drainer  *drainer
+	tails    *tails
 	broker   broker.Broker
 	streams  broker.Streams
 	hub      *hub.Hub
@@ -138,7 +139,7 @@ func openDatabase(ctx context.Context, cfg sqldb.Config) (*sqldb.DB, error) {
 
 func (p *parts) buildSockets(n *Node) error {
 	p.door = &door{}
-	p.drainer, p.name = newDrainer(p), nameOf(n.listener.Addr())
+	p.drainer, p.tails, p.name = newDrainer(p), newTails(p), nameOf(n.listener.Addr())
 	p.sessions = &sessions{log: n.log}
 	p.streams = p.newStreams(n)
 	cfg := n.opts.Config
@@ -401,7 +402,7 @@ func (p *parts) remember(operation string, problem *wire.Problem) {
 func (p *parts) features(ctx context.Context) error {
 	var g errgroup.Group
 	for _, run := range []func(context.Context) error{
-		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.RunTransfers, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.drainer.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
+		p.verifier.Run, p.relay.Run, p.payments.Run, p.payments.RunOrders, p.payments.RunTransfers, p.payments.Books().Run, p.calls.Run, p.board.Run, p.nodes.Run, p.drainer.Run, p.tails.Run, p.devices.Run, p.sessions.Run, p.rooms.Run, p.webhooks.Run,
 		p.reloadRules, p.waiting.Run, p.topics.Run,
 		func(ctx context.Context) error { return p.identity.Run(ctx, p.node.clock, p.log) },
 	} {
@@ -443,6 +444,7 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle("GET /v1/socket", p.hub)
+	mux.Handle("GET /v1/users/{user}/tail", p.tails)
 	mux.Handle("/v1/events", p.hub.Streams())
 	mux.Handle("/v1/events/", p.hub.Streams())
 	p.mountRail(mux, cfg.Stripe)

@@ -109,6 +109,9 @@ func (p *parts) told(body []byte) {
 	case w.Do == wordDrain || w.Do == wordUndrain:
 		p.toldNode(body)
 		return
+	case w.Do == wordTail || w.Do == wordUntail || w.Do == wordTailed:
+		p.toldTail(body)
+		return
 	case p.room == nil || w.From == p.nodeID:
 		return
 	}
@@ -130,5 +133,13 @@ func (p *parts) toldNode(body []byte) {
 	var w nodeWord
 	if json.Unmarshal(body, &w) == nil && w.To == p.nodeID {
 		p.drainer.told(w)
+	}
+}
+
+// toldTail passes on what was said about a tail.
+func (p *parts) toldTail(body []byte) {
+	var w tailWord
+	if json.Unmarshal(body, &w) == nil {
+		p.tails.told(w)
 	}
 }
