@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -72,9 +73,11 @@ const metricsDoc = "../../docs/metrics.md"
 
 func TestMetrics_AreDocumented(t *testing.T) {
 	redis := redistest.Start(t)
-	shown := ours(start(t, t.TempDir(), "redis.url=redis://"+redis.Addr).metrics())
+	all := start(t, t.TempDir(), "redis.url=redis://"+redis.Addr).metrics()
+	maps.Copy(all, start(t, t.TempDir()).metrics())
+	shown := ours(all)
 	var doc strings.Builder
-	doc.WriteString("# Metrics\n\nWhat a node shows at `/metrics`, besides `go_` and `process_`. Those of Redis exist where it is configured. " +
+	doc.WriteString("# Metrics\n\nWhat a node shows at `/metrics`, besides `go_` and `process_`. Those of Redis exist where it is configured, `parley_streams` where it is not. " +
 		"A counter and each of its labels are there from the start, at zero. [Alerts and what to do](operations.md#alerts).\n\n" +
 		"This file is written by `go test ./internal/app -run TestMetrics_AreDocumented -update`.\n\n| metric | kind | labels | what |\n|---|---|---|---|\n")
 	for _, m := range shown {
