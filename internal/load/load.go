@@ -171,12 +171,13 @@ func (s *samples) at(share float64) float64 {
 type meter struct {
 	pid   int
 	cpu   time.Duration
+	blind bool // its processor time cannot be told: the figures are left out
 	begun time.Time
 }
 
 func newMeter(pid int) meter {
-	cpu, _ := CPU(pid) // without it the figures are left out
-	return meter{pid: pid, cpu: cpu, begun: time.Now()}
+	cpu, err := CPU(pid)
+	return meter{pid: pid, cpu: cpu, blind: err != nil, begun: time.Now()}
 }
 
 // finish fills in the rates of r for its units.
@@ -186,7 +187,7 @@ func (m meter) finish(r *Result) {
 		return
 	}
 	r.UnitsPerS = float64(r.Units) / took.Seconds()
-	if cpu, err := CPU(m.pid); err == nil && m.cpu > 0 {
+	if cpu, err := CPU(m.pid); err == nil && !m.blind {
 		r.ServerCPUUsPerUnit = float64((cpu - m.cpu).Microseconds()) / float64(r.Units)
 	}
 }
