@@ -65,7 +65,7 @@ func (l *webSocket) read() ([]byte, error) {
 	if err != nil || !l.cbor {
 		return message, err
 	}
-	return jsoncbor.ToJSON(message, 2*readLimit)
+	return jsoncbor.ServerToJSON(message, 2*readLimit)
 }
 
 func (l *webSocket) write(ctx context.Context, message []byte) error {

@@ -19,8 +19,11 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// MaxDepth is how deep arrays and maps of CBOR may be nested.
+// MaxDepth is how deep a client's arrays and maps may be nested.
 const MaxDepth = 32
+
+// serverDepth is how deep encoding/json nests, and so what a node may send.
+const serverDepth = 10_000
 
 // Reasons why a value has no other form.
 var (
@@ -34,22 +37,27 @@ var (
 // indefinite lengths, keys in bytewise order.
 var encoder = must(cbor.CoreDetEncOptions().EncMode())
 
-var decoder = must(cbor.DecOptions{
-	DupMapKey:        cbor.DupMapKeyEnforcedAPF,
-	IndefLength:      cbor.IndefLengthForbidden,
-	TagsMd:           cbor.TagsForbidden,
-	UTF8:             cbor.UTF8RejectInvalid,
-	MapKeyByteString: cbor.MapKeyByteStringForbidden,
-	NaN:              cbor.NaNDecodeForbidden,
-	Inf:              cbor.InfDecodeForbidden,
-	MaxNestedLevels:  MaxDepth,
-	DefaultMapType:   mapType,
-	SimpleValues:     simpleValues(),
-}.DecMode())
+// The decoders of what clients and what nodes send.
+var decoder, serverDecoder = decoding(MaxDepth), decoding(serverDepth)
+
+func decoding(depth int) cbor.DecMode {
+	return must(cbor.DecOptions{
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		IndefLength:      cbor.IndefLengthForbidden,
+		TagsMd:           cbor.TagsForbidden,
+		UTF8:             cbor.UTF8RejectInvalid,
+		MapKeyByteString: cbor.MapKeyByteStringForbidden,
+		NaN:              cbor.NaNDecodeForbidden,
+		Inf:              cbor.InfDecodeForbidden,
+		MaxNestedLevels:  depth,
+		DefaultMapType:   mapType,
+		SimpleValues:     simpleValues(),
+	}.DecMode())
+}
 
 // FromJSON returns a JSON value as CBOR, deterministically encoded. Integers
 // from -2^63 to 2^64-1 stay exact; other numbers become the nearest IEEE 754
-// double. The error is ErrValue.
+// finite double. The error is ErrValue, which no valid JSON makes.
 func FromJSON(data []byte) ([]byte, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -98,7 +106,10 @@ func number(digits string) (any, error) {
 		return u, nil
 	}
 	f, err := strconv.ParseFloat(digits, 64)
-	if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange): // JSON knows no infinity
+		return math.Copysign(math.MaxFloat64, f), nil
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrValue, err)
 	}
 	return f, nil
@@ -108,9 +119,15 @@ func number(digits string) (any, error) {
 // with keys in order. A float without a fraction is written as an integer. The
 // error is ErrValue or ErrTooLarge; no input makes it take more memory than a
 // small multiple of its length.
-func ToJSON(data []byte, most int) ([]byte, error) {
+func ToJSON(data []byte, most int) ([]byte, error) { return toJSON(decoder, data, most) }
+
+// ServerToJSON does the same for what a node sent, which may be nested as deep
+// as JSON may.
+func ServerToJSON(data []byte, most int) ([]byte, error) { return toJSON(serverDecoder, data, most) }
+
+func toJSON(from cbor.DecMode, data []byte, most int) ([]byte, error) {
 	var v any
-	if err := decoder.Unmarshal(data, &v); err != nil {
+	if err := from.Unmarshal(data, &v); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrValue, err)
 	}
 	w := writer{b: make([]byte, 0, min(2*len(data), most)), most: most}

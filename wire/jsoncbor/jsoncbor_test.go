@@ -48,7 +48,7 @@ func TestNumbers_HaveOneForm(t *testing.T) {
 			t.Errorf("%s is %s (%v), want %s", in, j, err, want)
 		}
 	}
-	for in, want := range map[string]string{"1e2": "f95640", "-0": "00", "36893488147419103232": "fa60000000"} {
+	for in, want := range map[string]string{"1e2": "f95640", "-0": "00", "36893488147419103232": "fa60000000", "1e999": "fb7fefffffffffffff", "-1e999": "fbffefffffffffffff", "1e-999": "f90000"} {
 		if b, err := jsoncbor.FromJSON([]byte(in)); err != nil || hex.EncodeToString(b) != want {
 			t.Errorf("%s is %x (%v), want %s", in, b, err, want)
 		}
@@ -87,6 +87,19 @@ func TestToJSON_RefusesWhatIsHostileOrNotJSON(t *testing.T) {
 		}
 		if j, err := jsoncbor.ToJSON(raw, 1<<20); !errors.Is(err, jsoncbor.ErrValue) {
 			t.Errorf("%s: %.40s, %v", name, j, err)
+		}
+	}
+}
+
+// Every JSON has a form, and what a node sends may be nested deeper than what it takes.
+func TestServerToJSON_TakesWhateverFromJSONMakes(t *testing.T) {
+	for _, in := range []string{strings.Repeat("[", 9000) + strings.Repeat("]", 9000), `"\ud800"`, "\"\xff\"", `{"a":1,"a":2}`} {
+		b, err := jsoncbor.FromJSON([]byte(in))
+		if err != nil {
+			t.Fatalf("%.20s: %v", in, err)
+		}
+		if _, err := jsoncbor.ServerToJSON(b, 1<<20); err != nil {
+			t.Errorf("%.20s: %v", in, err)
 		}
 	}
 }
