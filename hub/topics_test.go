@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -366,4 +367,36 @@ func TestTopic_ComingAndGoingUnderPublications(t *testing.T) {
 	if got := q.Joined("x"); got != 2 {
 		t.Errorf("%d have joined", got)
 	}
+}
+
+// A call may keep the socket open after its token has ended, but not its seats.
+func TestTopic_SeatsEndWithTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.tokens["short"] = hub.Identity{User: "ann", Expires: time.Now().Add(10 * time.Second)}
+		n := startPipeNode(t, w, func(c *hub.Config) { c.Grace = graceFor{time.Minute, "none"} })
+		w.ops["join"] = func(ctx context.Context, c wire.Caller, _ json.RawMessage) (json.RawMessage, *wire.Problem) {
+			if err := n.TakeSeat(ctx, c, "x", 1); err != nil {
+				return nil, &wire.Problem{Code: "refused"}
+			}
+			n.SettleSeat(c, "x", broker.Place{})
+			return nil, nil
+		}
+		c := n.dial()
+		c.open("short", "a", nil)
+		done := keepAlive(c)
+		defer done()
+		c.must("join", nil, nil)
+		expiring(c)
+		if got := n.Joined("x"); got != 1 {
+			t.Errorf("%d have joined", got)
+		}
+		if ev := c.event(); ev.Type != "topic.left" || ev.Topic != "x" || string(ev.Data) != `{"reason":"token_expired"}` {
+			t.Errorf("got %+v", ev)
+		}
+		if got := n.Joined("x"); got != 0 {
+			t.Errorf("%d have joined", got)
+		}
+		wantClose(t, c, wire.CloseTokenExpired)
+	})
 }

@@ -115,15 +115,6 @@ func (s *Service) Leave(_ context.Context, c wire.Caller, topic string) error {
 	return nil
 }
 
-// count is how many have joined; without the other nodes' word it is this node's.
-func (s *Service) count(ctx context.Context, topic string) int {
-	others, err := s.deps.Streams.Elsewhere(ctx, topic)
-	if err != nil {
-		s.deps.Log.Warn("joins on other nodes not counted", "err", err)
-	}
-	return s.deps.Seats.Count(topic) + others
-}
-
 // Get returns where a topic stands. It fails as Join does.
 func (s *Service) Get(ctx context.Context, c wire.Caller, topic string) (State, error) {
 	if err := s.readable(c, topic); err != nil {

@@ -105,6 +105,7 @@ type Service struct {
 	deps      Deps
 	published prometheus.Counter
 	joins     map[bool]prometheus.Counter // by whether there was a gap
+	others    others
 }
 
 // New makes a Service. Errors wrap ErrName.

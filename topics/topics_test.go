@@ -25,6 +25,8 @@ type stream struct {
 	kept  [][]byte
 	last  topics.Draft
 	err   error
+	// counted is how often Elsewhere was asked.
+	counted int
 
 	mu      sync.Mutex
 	reports []map[string]int
@@ -58,7 +60,10 @@ func (s *stream) Report(_ context.Context, joined map[string]int) error {
 	return s.err
 }
 
-func (s *stream) Elsewhere(context.Context, string) (int, error) { return 5, s.err }
+func (s *stream) Elsewhere(context.Context, string) (int, error) {
+	s.counted++
+	return 5, s.err
+}
 
 // reported is the last report.
 func (s *stream) reported() map[string]int {
@@ -268,6 +273,30 @@ func TestRun_ReportsJoins(t *testing.T) {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Many who join one topic at once ask the other nodes once.
+func TestGet_CountsAreAMomentOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, r := &stream{epoch: "e"}, &room{counts: map[string]int{"t": 1}}
+		s := service(t, st, r, topics.Config{})
+		count := func() int {
+			state, err := s.Get(t.Context(), wire.Caller{Role: wire.RoleServer}, "t")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return state.Count
+		}
+		first := count()
+		r.set(map[string]int{"t": 2})
+		if second := count(); first != 6 || second != 7 || st.counted != 1 {
+			t.Errorf("counts %d and %d, asked %d times", first, second, st.counted)
+		}
+		_ = clock.System{}.Wait(t.Context(), clock.System{}.Now().Add(time.Second))
+		if count(); st.counted != 2 {
+			t.Errorf("asked %d times", st.counted)
 		}
 	})
 }

@@ -198,12 +198,14 @@ func (r *RedisStreams) Renew(ctx context.Context, topic, epoch string) error {
 
 // Report implements Streams. A node's count stands beside the time until which it holds.
 func (r *RedisStreams) Report(ctx context.Context, joined map[string]int) error {
-	if len(joined) == 0 {
-		return nil
-	}
 	until := strconv.FormatInt(time.Now().Add(reportTime).UnixMilli(), 10)
 	pipe := r.bus.cfg.Client.Pipeline()
 	for topic, n := range joined {
+		if pipe.Len() >= publishMax {
+			if err := execReport(ctx, pipe); err != nil {
+				return err
+			}
+		}
 		place, _, counts := r.keys(topic)
 		if n == 0 {
 			pipe.HDel(ctx, counts, r.node)
@@ -212,6 +214,14 @@ func (r *RedisStreams) Report(ctx context.Context, joined map[string]int) error 
 		pipe.HSet(ctx, counts, r.node, strconv.Itoa(n)+" "+until)
 		pipe.PExpire(ctx, counts, reportTime)
 		pipe.PExpire(ctx, place, idleTime)
+	}
+	return execReport(ctx, pipe)
+}
+
+// execReport sends what is in the pipeline, which may be nothing.
+func execReport(ctx context.Context, pipe redis.Pipeliner) error {
+	if pipe.Len() == 0 {
+		return nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("%w: report: %w", ErrUnavailable, err)
