@@ -114,7 +114,7 @@ func (n *Node) stockExchange(ctx context.Context) error {
 	if err := n.parts.identity.Directory.Seen(ctx, devExchange, "Exchange"); err != nil {
 		return err
 	}
-	for currency, amount := range map[string]int64{"EUR": 50_000_00, "GBP": 50_000_00, "JPY": 8_000_000} {
+	for currency, amount := range map[string]int64{"EUR": 50_000_00, "GBP": 50_000_00, "CHF": 50_000_00} {
 		if err := n.parts.fund(ctx, devExchange, amount, currency, "dev-exchange-"+currency); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (n *Node) setRates(ctx context.Context) error {
 	if err != nil || len(known) > 0 {
 		return err
 	}
-	for to, price := range map[string]string{"GBP": "0.8641", "JPY": "162.4"} {
+	for to, price := range map[string]string{"GBP": "0.8641", "CHF": "0.9384"} {
 		if _, err := n.parts.payments.PutRate(ctx, payments.Actor{Server: true}, devCurrency, to, price); err != nil {
 			return fmt.Errorf("exchange rate: %w", err)
 		}
