@@ -40,10 +40,13 @@ function inSeconds(ms: number): string {
   return seconds > 0 ? `in ${seconds} s.` : "now.";
 }
 
-/** What just happened, in one sentence. */
-export function Notice() {
+/**
+ * What just happened, in one sentence. Under an open dialog nothing is seen or
+ * read out, so the dialog has a place of its own for it.
+ */
+export function Notice({ inDialog = false }: { inDialog?: boolean }) {
   const store = useStore();
-  const { notice } = store;
+  const notice = inDialog === (store.dialog !== undefined) ? store.notice : undefined;
   return (
     <div class="notices" role="status" aria-live="polite">
       {notice && (

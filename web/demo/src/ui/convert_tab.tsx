@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { duration, money, parseMoney } from "../format.ts";
 import { explain } from "../problems.ts";
 import { useNow, useStore } from "./context.ts";
-import { CurrencySelect } from "./payouts_tab.tsx";
+import { CurrencySelect } from "./currency_select.tsx";
 
 const COMMON = ["EUR", "USD", "GBP", "CHF", "JPY"];
 

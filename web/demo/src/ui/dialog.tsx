@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
+import { Notice } from "./banner.tsx";
 import { Icon } from "./icons.tsx";
 
 /** A modal sheet: the browser keeps the focus inside, Escape closes it, the focus goes back where it was. */
@@ -38,6 +39,7 @@ export function Dialog(props: {
         </button>
       </div>
       <div class="sheet-body">{props.children}</div>
+      <Notice inDialog />
     </dialog>
   );
 }

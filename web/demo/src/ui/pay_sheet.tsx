@@ -1,7 +1,7 @@
 import type { Payment, PaymentSheet } from "@parley/client";
 import { safetyStop } from "@parley/client";
 import { useEffect, useReducer, useState } from "preact/hooks";
-import { capital, money, orderName } from "../format.ts";
+import { capital, moment, money, orderName } from "../format.ts";
 import { type Answers, answered, asks, noAnswers, obstacle } from "../gate.ts";
 import { explain } from "../problems.ts";
 import type { Store } from "../store.ts";
@@ -80,6 +80,9 @@ function Sheet(props: SheetProps) {
       <Facts store={store} sheet={sheet} paying={paying} />
       <DisputeFacts store={store} payment={payment} />
       {deciding && <GateBox store={store} sheet={sheet} answers={answers} onAnswer={setAnswers} />}
+      {!paying && sheet.policy.cooling_off_until && payment.held > 0 && (
+        <p class="policy">The money does not move before {moment(sheet.policy.cooling_off_until)}.</p>
+      )}
       <SheetActions {...props} answers={answers} deciding={deciding} />
     </>
   );

@@ -16,6 +16,12 @@ export function paid(payment: Payment, me: string): number {
   return payment.captured + onTop;
 }
 
+/** What was paid back, with what `me` gets back of a fee. */
+function cameBack(payment: Payment, me: string): number {
+  const onTop = payment.payer === me && payment.fee_rule.paid_by === "payer";
+  return payment.refunded + (onTop ? payment.fee_refunded : 0);
+}
+
 /** One sentence about where a payment stands, as `me` should read it. */
 export function paymentLine(payment: Payment, me: string, name: Names): string {
   const amount = money(mine(payment, me), payment.currency);
@@ -39,7 +45,7 @@ export function paymentLine(payment: Payment, me: string, name: Names): string {
     case "captured":
       return paying ? `You paid ${payee} ${done}` : `${payer} paid you ${done}`;
     case "part_refunded":
-      return `${money(payment.refunded, payment.currency)} of ${done} came back`;
+      return `${money(cameBack(payment, me), payment.currency)} of ${done} came back`;
     case "refunded":
       return `${done} was paid back`;
     case "declined":
@@ -74,10 +80,16 @@ export function nextLine(payment: Payment, me: string): string | undefined {
     case "released":
       return `What is left goes back to ${paying ? "you" : "the payer"} ${moment(next.at)}`;
     case "refunded":
-      return `If nobody answers, ${paying ? "you get" : "the payer gets"} the money back ${moment(next.at)}`;
+      return `${unless(payment, me)}, ${paying ? "you get" : "the payer gets"} the money back ${moment(next.at)}`;
     case "resolved":
-      return `If nobody decides, ${paying ? "the payee keeps" : "you keep"} the money ${moment(next.at)}`;
+      return `${unless(payment, me)}, ${paying ? "the payee keeps" : "you keep"} the money ${moment(next.at)}`;
   }
+}
+
+/** What has to be missing for a dispute to end by itself. */
+function unless({ dispute, payee }: Payment, me: string): string {
+  if (dispute?.answered_at) return "If nobody decides";
+  return payee === me ? "If you do not answer" : "Without an answer";
 }
 
 /** Who pays the fee, and how much; undefined when there is none, or it is none of one's business. */

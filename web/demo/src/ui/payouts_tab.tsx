@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { moment, money, parseMoney } from "../format.ts";
 import { explain } from "../problems.ts";
 import { useStore } from "./context.ts";
+import { CurrencySelect } from "./currency_select.tsx";
 import type { Tone } from "./payment_words.ts";
 
 const states: Record<Transfer["state"], { label: string; tone: Tone }> = {
@@ -179,24 +180,5 @@ function PayoutForm({ onMade }: { onMade: () => void }) {
         {amount > 0 ? `Pay out ${money(amount, currency)}` : "Pay out"}
       </button>
     </form>
-  );
-}
-
-export function CurrencySelect(props: {
-  label?: string;
-  value: string;
-  currencies: string[];
-  onChange: (currency: string) => void;
-}) {
-  const { label = "Currency", value, currencies, onChange } = props;
-  return (
-    <label>
-      <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
-        {[...new Set([value, ...currencies])].sort().map((currency) => (
-          <option key={currency}>{currency}</option>
-        ))}
-      </select>
-    </label>
   );
 }

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { money, parseMoney } from "../format.ts";
 import { useStore } from "./context.ts";
+import { CurrencySelect } from "./currency_select.tsx";
 import { Dialog } from "./dialog.tsx";
 
 const DAY_S = 86_400;
@@ -15,7 +16,8 @@ export function RequestDialog({ conversation, onClose }: { conversation: string;
   const store = useStore();
   const thread = store.threads.get(conversation);
   const payer = thread && store.partner(thread.conversation);
-  const currency = store.balances[0]?.currency ?? "EUR";
+  const currencies = store.balances.map((b) => b.currency);
+  const [currency, setCurrency] = useState(currencies[0] ?? "EUR");
   const [text, setText] = useState("");
   const [memo, setMemo] = useState("");
   const [order, setOrder] = useState("");
@@ -62,6 +64,9 @@ export function RequestDialog({ conversation, onClose }: { conversation: string;
           <p id="amount-wrong" class="field-problem">
             Write an amount, for example 120 or 120.50.
           </p>
+        )}
+        {currencies.length > 1 && (
+          <CurrencySelect value={currency} currencies={currencies} onChange={setCurrency} />
         )}
         <label>
           <span>What for</span>
