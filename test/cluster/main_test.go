@@ -31,15 +31,19 @@ func lasting(brief, field time.Duration) time.Duration {
 }
 
 func TestMain(m *testing.M) {
+	remove := func() {}
 	if binary == "" {
 		dir, err := build()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		defer func() { _ = os.RemoveAll(dir) }() // VerifyTestMain exits; the system empties its temporary folder too
+		remove = func() { _ = os.RemoveAll(dir) } // the system empties its temporary folder too
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		remove()
+		os.Exit(code)
+	}))
 }
 
 func build() (dir string, err error) {
