@@ -25,4 +25,11 @@
 // socket refuses is queued, bounded by bytes and age, with a goroutine while it
 // lasts. An event is encoded once and its bytes are shared by all sockets.
 // Timers are one wheel for all sessions.
+//
+// # Forms and links
+//
+// Every message is JSON until it is queued for a session, where it takes the
+// session's form: JSON or CBOR in WebSocket frames, or a server-sent event. A
+// link is what carries it: a WebSocket's connection, or a stream with posts for
+// what comes up. All else is the same for every session.
 package hub
