@@ -72,7 +72,7 @@ describe("the operator's console", () => {
       .waitFor();
 
     await section("Webhooks")
-      .getByRole("button", { name: `Deliveries of ${hook.id}` })
+      .getByRole("button", { name: `List deliveries of ${hook.id}` })
       .click();
     await section("Deliveries").getByText("succeeded", { exact: true }).first().waitFor();
     await operator.accessible("the console with deliveries");
@@ -168,6 +168,6 @@ async function disputed(hub: Hub): Promise<string> {
   const buyer = hub.user("buyer").token;
   await hub.rest("POST", `${path}/hold`, { version: payment.version }, buyer);
   await hub.rest("POST", `${path}/capture`, {});
-  await hub.rest("POST", `${path}/dispute`, { reason: "not_received" }, buyer);
+  await hub.rest("POST", `${path}/report`, {}, buyer);
   return payment.id;
 }

@@ -40,10 +40,10 @@ export function Webhooks({ rows, at, filter }: Seen<Hook>) {
             type="button"
             class="small-button"
             aria-expanded={open === h.id}
-            aria-label={`Deliveries of ${h.id}`}
+            aria-label={`List deliveries of ${h.id}`}
             onClick={() => setOpen(open === h.id ? undefined : h.id)}
           >
-            {open === h.id ? "Hide" : "Show"}
+            List
           </button>
           <Sure
             name="Replay dead"
