@@ -34,7 +34,7 @@ type greetOut struct {
 
 var errSulking = errors.New("not speaking to you")
 
-func table(t *testing.T) *api.Table {
+func table(t testing.TB) *api.Table {
 	t.Helper()
 	greet := func(_ context.Context, c wire.Caller, in greetIn) (greetOut, error) {
 		switch in.Name {

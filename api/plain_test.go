@@ -1,0 +1,53 @@
+package api_test
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestPlain_FitsWhatIsPlainAndRight(t *testing.T) {
+	tb := table(t)
+	for params, want := range map[string]bool{
+		`{"name":"ann"}`: true,
+		` { "name" : "ann" , "times" : 3 , "loud" : true } `: true,
+		`{"name":"ann","times":0}`:                           false,
+		`{"name":"ann","times":4}`:                           false,
+		`{"name":"ann","times":1.0}`:                         false,
+		`{"name":"ann","times":01}`:                          false,
+		`{"name":"ann","times":null}`:                        false,
+		`{"name":"ann","name":"bob"}`:                        false,
+		`{"name":"ann","other":1}`:                           false,
+		`{"Name":"ann"}`:                                     false,
+		`{"name":"hannibal the great"}`:                      false,
+		`{"name":"\u0061nn"}`:                                false,
+		`{"name":"ànn"}`:                                     false,
+		`{"name":"ann","loud":truee}`:                        false,
+		`{"name":"ann",}`:                                    false,
+		`{,"name":"ann"}`:                                    false,
+		`{"name":"ann"}}`:                                    false,
+		`{"loud":true}`:                                      false,
+		`{"name":"ann","idempotency_key":"k"}`:               false,
+		`{}`:                                                 false, `[]`: false, ``: false, `{"name":"ann"`: false,
+	} {
+		if got, _ := tb.CheckBoth("greetings.send", json.RawMessage(params)); got != want {
+			t.Errorf("%s: %v", params, got)
+		}
+	}
+	if got, _ := tb.CheckBoth("greetings.pay", json.RawMessage(`{"name":"ann"}`)); got {
+		t.Error("a request that needs an idempotency key passed without")
+	}
+}
+
+// What the short check lets pass, the general one does, too.
+func FuzzPlain(f *testing.F) {
+	for _, params := range []string{`{"name":"ann"}`, ` { "name" : "ann" , "times" : 3 , "loud" : false } `, `{"name":"ann","times":12e1}`, `{"name":"ann","loud":tru`, `{"name":"a","times":-1}`} {
+		f.Add([]byte(params))
+	}
+	tb := table(f)
+	f.Fuzz(func(t *testing.T, params []byte) {
+		fits, err := tb.CheckBoth("greetings.send", params)
+		if fits && err != nil {
+			t.Errorf("%q fits, and yet: %v", params, err)
+		}
+	})
+}
