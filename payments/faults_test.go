@@ -279,9 +279,13 @@ func openNode(cfg sqldb.Config, later time.Duration) (*faultNode, error) {
 	n.Service, err = payments.New(payments.Config{FeeBasisPoints: 100, QuoteFor: 24 * time.Hour, ConfirmFor: 24 * time.Hour, SweepEvery: 20 * time.Millisecond, Asking: payments.AskLimits{OpenPerPair: 1 << 20, PerDay: 1 << 20}},
 		payments.Deps{DB: db, Clock: n.clock, Digester: digest, Rail: payments.Sandbox{Clock: n.clock}, Rates: payments.RateTable{"EUR/USD": "1.0853"}, Wake: n.relay.Wake,
 			Sensitive: func(string) bool { return false }})
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, db.Close())
+	}
 	n.committer = ledger.NewCommitter(db, ledger.New(appChart), n.clock.Now, ledger.CommitterConfig{Pause: time.Millisecond})
 	n.run(ctx, cancel)
-	return n, err
+	return n, nil
 }
 
 // confirm submits what one of both says in their call.

@@ -14,6 +14,23 @@ import (
 	"parley/internal/sqldb"
 )
 
+// TestWriter_SyncsTheLogAtEachCommit: everything that is said about lost power rests on it.
+func TestWriter_SyncsTheLogAtEachCommit(t *testing.T) {
+	db, _ := open(t, filepath.Join(t.TempDir(), "a.db"))
+	err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+		var mode string
+		var level int
+		err := errors.Join(tx.QueryRow("PRAGMA journal_mode").Scan(&mode), tx.QueryRow("PRAGMA synchronous").Scan(&level))
+		if mode != "wal" || level < 2 { // 2 is FULL
+			t.Errorf("journal mode %s, synchronous %d", mode, level)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // insertLong writes two rows that go together and nearly fill a page each.
 func insertLong(ctx context.Context, db *sqldb.DB, key string) error {
 	return db.Update(ctx, func(tx *sqldb.Tx) error {
