@@ -560,10 +560,14 @@ export interface Event {
   conversation?: string;
   /** the absolute state, never a delta alone */
   data: unknown;
+  /** of a topic: numbers of another epoch say nothing about this one's */
+  epoch?: string;
   id?: string;
-  /** position in the conversation's log, from 1, without gaps; absent for signals */
+  /** position in the conversation's log, from 1, without gaps; in a topic: position within epoch; absent for signals */
   seq?: number;
   time: string;
+  /** open topic that it was published to */
+  topic?: string;
   /** for example message.created */
   type: string;
 }
@@ -1016,10 +1020,24 @@ export interface Node {
   address: string;
   id: string;
   load: Load;
+  /** its machine and port, which it keeps over restarts */
+  name: string;
   /** what it does: hub, turn, media */
   roles: string[];
   started: string;
   version: string;
+}
+
+export interface NodeDrainIn {
+  /** id or name */
+  node: string;
+  /** seconds over which its sockets are closed, spread evenly */
+  within_s?: number;
+}
+
+export interface NodeIn {
+  /** id or name */
+  node: string;
 }
 
 export interface NodeInfo {
@@ -1084,12 +1102,14 @@ export interface Outcome {
 export interface Overview {
   accounts: AccountInfo[];
   calls: CallView[];
-  /** totals of this node since its start, and how many there are of each list */
+  /** how many there are of each list; names that end in _total count since the start of this node */
   counters: Record<string, number>;
   node: NodeInfo;
   payments: Payment[];
   problems: ObsProblem[];
   sockets: SocketInfo[];
+  /** open topics, the fullest first */
+  topics: TopicInfo[];
 }
 
 export interface PageIn {
@@ -1674,6 +1694,80 @@ export interface TopUpInput {
   topup: string;
 }
 
+export interface TopicHistoryIn {
+  /** publications after this number; without it the last ones */
+  after?: number;
+  /** default 50 */
+  limit?: number;
+  /** segments of letters, digits and . _ @ - with colons between them */
+  topic: string;
+}
+
+export interface TopicHistoryOut {
+  /** some after after are not kept any more */
+  gap: boolean;
+  /** in order; less than asked for when they are more than 512 KiB */
+  items: Event[];
+  /** later ones are kept, too */
+  more: boolean;
+}
+
+export interface TopicIn {
+  /** segments of letters, digits and . _ @ - with colons between them */
+  topic: string;
+}
+
+export interface TopicInfo {
+  /** sessions of this node */
+  joined: number;
+  topic: string;
+}
+
+export interface TopicJoinIn {
+  /** without resume: how many of the last publications to send */
+  last?: number;
+  /** where the client was; what it missed is in history */
+  resume?: TopicResume;
+  /** segments of letters, digits and . _ @ - with colons between them */
+  topic: string;
+}
+
+export interface TopicJoinOut {
+  /** publications since resume are missing before history */
+  gap: boolean;
+  /** what was missed, or the last publications asked for, in order; the topic's last is the last of them */
+  history: Event[];
+}
+
+export interface TopicPlace {
+  /** in which seq counts; another epoch begins anew */
+  epoch: string;
+  /** of the last publication; 0 when there is none in this epoch */
+  seq: number;
+  topic: string;
+}
+
+export interface TopicPublishIn {
+  /** made once per publication and repeated on resends: within five minutes it is published once */
+  client_id?: string;
+  /** any JSON, at most 64 KiB */
+  data: unknown;
+  /** segments of letters, digits and . _ @ - with colons between them */
+  topic: string;
+}
+
+export interface TopicResume {
+  /** of the last answer or event */
+  epoch: string;
+  /** of the last answer or event */
+  seq: number;
+}
+
+export interface TopicState {
+  /** sessions that have joined, on all nodes; up to a few seconds old */
+  count: number;
+}
+
 export interface Transfer {
   /** minor units */
   amount: number;
@@ -1896,7 +1990,9 @@ export interface Operations {
   "messages.delete": { params: { conversation: string; message: string; }; result: Event };
   "messages.edit": { params: { conversation: string; message: string; text: string; }; result: Event };
   "messages.send": { params: { conversation: string; client_id: string; reply_to?: string; text: string; }; result: Event };
+  "nodes.drain": { params: { node: string; within_s?: number; }; result: Node };
   "nodes.list": { params: Record<string, never>; result: NodesOut };
+  "nodes.undrain": { params: { node: string; }; result: Node };
   "operator.overview": { params: Record<string, never>; result: Overview };
   "passkeys.list": { params: Record<string, never>; result: PasskeysOut };
   "passkeys.register_begin": { params: Record<string, never>; result: Registration };
@@ -1940,6 +2036,11 @@ export interface Operations {
   "safety.refuse": { params: { payment: string; version: number; }; result: Approval };
   "sandbox.fund": { params: { amount: number; currency: string; user: string; idempotency_key: string; }; result: BalanceItem };
   "tokens.revoke": { params: { expires: string; token_id: string; }; result: None };
+  "topic.join": { params: TopicJoinIn; result: TopicJoinOut };
+  "topic.leave": { params: TopicIn; result: None };
+  "topic.publish": { params: { topic: string; client_id?: string; data: unknown; }; result: TopicPlace };
+  "topics.get": { params: { topic: string; }; result: TopicState };
+  "topics.history": { params: { after?: number; limit?: number; topic: string; }; result: TopicHistoryOut };
   "topups.create": { params: { account?: string; amount: number; currency: string; user: string; idempotency_key: string; }; result: Transfer };
   "topups.get": { params: { topup: string; }; result: Transfer };
   "topups.list": { params: { cursor?: string; limit?: number; state?: "queued" | "sent" | "pending" | "unknown" | "done" | "refused" | "returned"; user?: string; }; result: TransferListOutput };
