@@ -68,7 +68,7 @@ describe("the operator's console", () => {
     await section("Nodes").getByText("serving", { exact: true }).waitFor();
     await operator.page
       .getByRole("region", { name: /^Rates/ })
-      .getByText("delivered to sockets")
+      .getByText("delivered", { exact: true })
       .waitFor();
 
     await section("Webhooks")
@@ -93,6 +93,22 @@ describe("the operator's console", () => {
     await row.getByText("refunded", { exact: true }).waitFor();
     expectQuietConsoles(operator);
     await backend.stop();
+  });
+
+  it("lists accounts beyond the first hundred, and then adds all of them up", async () => {
+    const all = Array.from({ length: 110 }, (_, i) => ({ account: `app:till-${i}`, currency: "EUR" }));
+    await Promise.all(all.map((account) => hub.rest("POST", "/v1/ledger/accounts", account)));
+    const operator = await Person.visit(browser, hub, hub.info.console_link, desktop);
+    const accounts = operator.page.getByRole("region", { name: /^Ledger accounts \d+/ });
+    await accounts.getByText("Only the first 100 accounts are listed").waitFor();
+    await accounts.getByRole("button", { name: "List more" }).click();
+    await accounts.getByText("which are all").waitFor();
+    await accounts.getByText("EUR adds up to €0.00").waitFor();
+    await accounts.getByText("app:till-109").waitFor();
+    await operator.accessible("the console with all accounts");
+    await accounts.getByRole("button", { name: "Only the first, live" }).click();
+    await accounts.getByText("Only the first 100 accounts are listed").waitFor();
+    expectQuietConsoles(operator);
   });
 
   it("rests while nobody looks, waits while the node is silent, and goes on by itself", async () => {

@@ -4,12 +4,12 @@ import type { Rates as Book } from "../rates.ts";
 const shown: [name: string, title: string][] = [
   ["messages_in_total", "messages in"],
   ["operations_total", "operations"],
-  ["entries_total", "entries written"],
-  ["published_total", "events published"],
-  ["delivered_total", "delivered to sockets"],
+  ["entries_total", "entries"],
+  ["published_total", "published"],
+  ["delivered_total", "delivered"],
   ["signals_total", "call signals"],
   ["topic_publications_total", "to topics"],
-  ["webhook_attempts_total", "webhook attempts"],
+  ["webhook_attempts_total", "webhooks"],
   ["drops_total", "not delivered"],
 ];
 
