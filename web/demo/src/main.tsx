@@ -10,6 +10,7 @@ import "./styles/dialog.css";
 import "./styles/gate.css";
 import "./styles/money.css";
 import "./styles/call.css";
+import { keepSheet } from "./dialogs.ts";
 import { openedLink } from "./links.ts";
 import { Store } from "./store.ts";
 import { App } from "./ui/app.tsx";
@@ -27,6 +28,8 @@ declare global {
 function takeToken(): string | null {
   const fromLink = new URLSearchParams(location.hash.slice(1)).get("token");
   if (fromLink) {
+    // Perhaps another person's: their sheet is not for this one.
+    keepSheet(undefined);
     sessionStorage.setItem(TOKEN, fromLink);
     history.replaceState(null, "", "#/");
   }

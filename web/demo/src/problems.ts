@@ -16,6 +16,7 @@ const texts: Record<string, string> = {
   live_confirmation_required: "This payment must be confirmed in a call.",
   hold_expired: "The time to confirm is over. The money is back on your balance.",
   ledger_unavailable: "The ledger does not answer right now. Try again: nothing moves twice.",
+  ledger_busy: "Too much is going on right now. Try again in a moment.",
   idempotency_key_reused: "This was sent before with something else in it. Try again.",
   idempotency_in_progress: "The first try is still running. Wait a moment.",
   rail_refused: "The bank refused.",

@@ -72,7 +72,7 @@ function TrustedPerson({ store, attempt }: Part) {
         <span>Who</span>
         <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
           <option value="">Nobody</option>
-          {store.people.map((user) => (
+          {candidates(store, trusted).map((user) => (
             <option key={user} value={user}>
               {store.name(user)}
             </option>
@@ -95,6 +95,12 @@ function TrustedPerson({ store, attempt }: Part) {
       </button>
     </section>
   );
+}
+
+/** Everybody one shares a conversation with, and who is named already. */
+function candidates(store: Store, trusted: Trusted | undefined): string[] {
+  const named = [trusted?.trusted, trusted?.next].filter((user) => user !== undefined && user !== "");
+  return [...new Set([...store.people, ...(named as string[])])];
 }
 
 function Blocked({ store, attempt }: Part) {
