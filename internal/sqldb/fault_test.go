@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -142,6 +143,51 @@ func TestDisk_FullRefusesAndGoesOn(t *testing.T) {
 		t.Errorf("%d were acknowledged, %d refused", len(acked), refused)
 	}
 	bound(1 << 30)
+	before := refused
+	if err := insertMany(t.Context(), db, "after", 20, heard); err != nil || refused != before {
+		t.Errorf("%d of 20 refused after there was room again: %v", refused-before, err)
+	}
+	both(t, db, acked)
+}
+
+// TestDisk_WithoutSpace fills a file system of a few megabytes, where the one who
+// runs the test may mount one, and frees a part of it again.
+func TestDisk_WithoutSpace(t *testing.T) {
+	dir := t.TempDir()
+	if syscall.Mount("parley", dir, "tmpfs", 0, "size=8m") != nil {
+		return // the other tests of disks do with less
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 6_500_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, _ := openWith(t, sqldb.Config{URL: filepath.Join(dir, "a.db"), CheckpointPages: 16})
+	var mu sync.Mutex
+	var acked []string
+	refused := 0
+	heard := func(ok bool, key string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ok {
+			acked = append(acked, key)
+		} else {
+			refused++
+		}
+	}
+	for i := 0; refused == 0; i++ {
+		if err := insertMany(t.Context(), db, fmt.Sprint("full", i, "."), 20, heard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both(t, db, acked)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
 	before := refused
 	if err := insertMany(t.Context(), db, "after", 20, heard); err != nil || refused != before {
 		t.Errorf("%d of 20 refused after there was room again: %v", refused-before, err)
