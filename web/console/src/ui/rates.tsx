@@ -41,11 +41,13 @@ function rate(value: number | undefined): string {
 
 const WIDTH = 60;
 const HEIGHT = 16;
+/** So many steps fill the width at least: a line that has begun is short. */
+const FEWEST = 14;
 
 /** The figure beside it says the same; the line is for the eye only. */
 function Line({ values }: { values: readonly number[] }) {
   const most = Math.max(...values, 1e-9);
-  const x = (i: number) => WIDTH - (values.length - 1 - i) * (WIDTH / 59);
+  const x = (i: number) => WIDTH - (values.length - 1 - i) * (WIDTH / Math.max(values.length - 1, FEWEST));
   const points = values.map(
     (v, i) => `${x(i).toFixed(1)},${(HEIGHT - 1 - (v / most) * (HEIGHT - 2)).toFixed(1)}`,
   );
