@@ -44,23 +44,25 @@ func rawEvents(list []json.RawMessage) []rawEvent {
 	return events
 }
 
-type topicPlace struct {
+// TopicPlace is how far an open topic has come.
+type TopicPlace struct {
 	Topic string `json:"topic"`
 	Seq   int64  `json:"seq" doc:"of the last publication; 0 when there is none in this epoch"`
 	Epoch string `json:"epoch" doc:"in which seq counts; another epoch begins anew"`
 }
 
-func placeOf(topic string, p topics.Place) topicPlace {
-	return topicPlace{Topic: topic, Seq: p.Seq, Epoch: p.Epoch}
+func placeOf(topic string, p topics.Place) TopicPlace {
+	return TopicPlace{Topic: topic, Seq: p.Seq, Epoch: p.Epoch}
 }
 
-type topicState struct {
-	topicPlace
+// TopicState is where an open topic stands.
+type TopicState struct {
+	TopicPlace
 	Count int `json:"count" doc:"sessions that have joined, on all nodes; up to a few seconds old"`
 }
 
 type topicJoinOut struct {
-	topicState
+	TopicState
 	History []rawEvent `json:"history" doc:"what was missed, or the last publications asked for, in order; the topic's last is the last of them"`
 	Gap     bool       `json:"gap" doc:"publications since resume are missing before history"`
 }
@@ -78,7 +80,7 @@ type topicHistoryIn struct {
 }
 
 type topicHistoryOut struct {
-	topicPlace
+	TopicPlace
 	Items []rawEvent `json:"items" doc:"in order; less than asked for when they are more than 512 KiB"`
 	Gap   bool       `json:"gap" doc:"some after after are not kept any more"`
 	More  bool       `json:"more" doc:"later ones are kept, too"`
@@ -97,7 +99,7 @@ func topicOperations(s *topics.Service) []Operation {
 					ask.Resume = &topics.Place{Epoch: in.Resume.Epoch, Seq: in.Resume.Seq}
 				}
 				j, err := s.Join(ctx, c, ask)
-				return topicJoinOut{topicState: topicState{placeOf(in.Topic, j.Place), j.Count}, History: rawEvents(j.History), Gap: j.Gap}, err
+				return topicJoinOut{TopicState: TopicState{placeOf(in.Topic, j.Place), j.Count}, History: rawEvents(j.History), Gap: j.Gap}, err
 			}),
 		Op(Row{Name: "topic.leave", SocketOnly: true, Roles: readers, Scope: scope,
 			Summary: "Hear of an open topic no longer"},
@@ -107,15 +109,15 @@ func topicOperations(s *topics.Service) []Operation {
 		Op(Row{Name: "topic.publish", Method: http.MethodPost, Path: "/v1/topics/{topic}/publications", Scope: scope,
 			Summary:     "Publish to an open topic",
 			Description: "Whoever has joined gets it as `topic.message`, the publisher included. Nobody needs to have joined. A server key may publish to every topic."},
-			func(ctx context.Context, c wire.Caller, in topicPublishIn) (topicPlace, error) {
+			func(ctx context.Context, c wire.Caller, in topicPublishIn) (TopicPlace, error) {
 				at, err := s.Publish(ctx, c, topics.Publication{Topic: in.Topic, Data: in.Data, ClientID: in.ClientID})
 				return placeOf(in.Topic, at), err
 			}),
 		Op(Row{Name: "topics.get", Method: http.MethodGet, Path: "/v1/topics/{topic}", Roles: readers, Scope: scope,
 			Summary: "Where an open topic stands and how many have joined"},
-			func(ctx context.Context, c wire.Caller, in TopicIn) (topicState, error) {
+			func(ctx context.Context, c wire.Caller, in TopicIn) (TopicState, error) {
 				st, err := s.Get(ctx, c, in.Topic)
-				return topicState{placeOf(in.Topic, st.Place), st.Count}, err
+				return TopicState{placeOf(in.Topic, st.Place), st.Count}, err
 			}),
 		Op(Row{Name: "topics.history", Method: http.MethodGet, Path: "/v1/topics/{topic}/publications", Roles: readers, Scope: scope,
 			Summary:     "Read what an open topic keeps",
@@ -129,7 +131,7 @@ func topicOperations(s *topics.Service) []Operation {
 					limit = 50
 				}
 				h, err := s.History(ctx, c, in.Topic, after, limit)
-				return topicHistoryOut{topicPlace: placeOf(in.Topic, h.Place), Items: rawEvents(h.Events), Gap: h.Gap, More: h.More}, err
+				return topicHistoryOut{TopicPlace: placeOf(in.Topic, h.Place), Items: rawEvents(h.Events), Gap: h.Gap, More: h.More}, err
 			}),
 	}
 }
