@@ -16,13 +16,17 @@ type gate struct {
 
 	mu    sync.Mutex
 	open  chan struct{} // closed while the gate forwards
+	wire  string        // the gate is shut by pulling this network device; none: by holding back
 	conns map[net.Conn]struct{}
 }
 
 // newGate forwards to target until the test ends.
-func newGate(t *testing.T, target string) *gate {
+func newGate(t *testing.T, target string) *gate { t.Helper(); return newGateOn(t, "127.0.0.1", target) }
+
+// newGateOn listens on an address of this machine.
+func newGateOn(t *testing.T, host, target string) *gate {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +112,10 @@ func (g *gate) forget(c net.Conn) {
 
 // shut stops forwarding; what is under way waits.
 func (g *gate) shut() {
+	if g.wire != "" {
+		_ = ip("link", "set", g.wire, "down") // what follows tells
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open = make(chan struct{})
@@ -115,6 +123,9 @@ func (g *gate) shut() {
 
 // reopen forwards again, what waited first.
 func (g *gate) reopen() {
+	if g.wire != "" {
+		_ = ip("link", "set", g.wire, "up") // what follows tells
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {

@@ -14,10 +14,10 @@ import (
 	"parley/client"
 )
 
-// Keys of parley dev: good on loopback only.
+// Keys of the tests' nodes; those of parley dev are good on loopback only.
 const (
-	devSecret = "parley-dev-mode-secret-that-everybody-knows"
-	devKey    = "sk_dev_parley_not_a_secret"
+	secret = "a-secret-of-the-tests-that-is-long-enough"
+	key    = "sk_test_of_the_cluster"
 )
 
 // node is one process. Its clients, its Redis and its database are behind a gate each.
@@ -26,6 +26,7 @@ type node struct {
 	listen                string // its own address, past the gate
 	door, redis, database *gate
 	args                  []string
+	space                 string // network namespace; empty: this one
 	cmd                   *exec.Cmd
 	ended                 chan struct{}
 }
@@ -45,7 +46,7 @@ func plan(t *testing.T, stores stores, sets ...string) *node {
 	for _, set := range append([]string{
 		"http.listen=" + n.listen, "http.public_url=http://localhost",
 		"database.url=" + stores.postgres.url(n.database.addr), "redis.url=" + redis,
-		"auth.secret=" + devSecret, "auth.server_keys=" + devKey,
+		"auth.secret=" + secret, "auth.server_keys=" + key,
 		"hub.heartbeat=1s", "hub.rate=100000", "hub.burst=100000", "hub.max_per_user=-1", "hub.max_per_addr=-1", "hub.drain_time=2s", "limits.rules=",
 		"turn.enabled=false", "media.enabled=false", "log.level=error",
 	}, sets...) {
@@ -58,7 +59,11 @@ func plan(t *testing.T, stores stores, sets ...string) *node {
 // launch starts the process, again after kill, without waiting for it.
 func (n *node) launch() {
 	n.t.Helper()
-	n.cmd = exec.CommandContext(context.Background(), binary, n.args...) //nolint:gosec // the test's own
+	argv := append([]string{binary}, n.args...)
+	if n.space != "" {
+		argv = append([]string{"ip", "netns", "exec", n.space}, argv...)
+	}
+	n.cmd = exec.CommandContext(context.Background(), argv[0], argv[1:]...) //nolint:gosec // the test's own
 	n.cmd.Stderr = n.t.Output()
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	for _, e := range os.Environ() {
@@ -129,7 +134,7 @@ func (n *node) signal(sig syscall.Signal) {
 
 // rest calls operations with the server key, past the gate.
 func (n *node) rest() *client.REST {
-	return &client.REST{URL: "http://" + n.listen, Token: devKey}
+	return &client.REST{URL: "http://" + n.listen, Token: key}
 }
 
 // drain has the node emptied and waits until it is.
@@ -158,7 +163,7 @@ func (n *node) name() string {
 // parley runs a command of the binary against the node.
 func (n *node) parley(args ...string) {
 	n.t.Helper()
-	args = append(args, "--url", "http://"+n.listen, "--key", devKey)
+	args = append(args, "--url", "http://"+n.listen, "--key", key)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput(); err != nil { //nolint:gosec // the test's own

@@ -54,7 +54,7 @@ type talker struct {
 
 func newTalker(t *testing.T, user wire.UserID, doors []*gate, at int) *talker {
 	t.Helper()
-	token, err := exec.CommandContext(t.Context(), binary, "token", "--dev", "--ttl", "720h", string(user)).Output() //nolint:gosec // the node under test
+	token, err := exec.CommandContext(t.Context(), binary, "token", "--set", "auth.secret="+secret, "--ttl", "720h", string(user)).Output() //nolint:gosec // the node under test
 	if err != nil {
 		t.Fatal(err)
 	}
