@@ -120,7 +120,7 @@ describe("a fee on top, money in parts, and a dispute", () => {
     await seller.button("Pay back").click();
     await seller.page.getByLabel("Amount in EUR").fill("25");
     await seller.button("Pay €25.00 back").click();
-    await card(buyer, id).getByText("€25.38 of").waitFor();
+    await card(buyer, id).getByText("€25.37 of").waitFor();
     await card(buyer, id).getByRole("button", { name: "Details" }).click();
     await buyer.button("Dispute").click();
     await card(buyer, id)

@@ -20,6 +20,7 @@ export function PaymentCard(props: { payment: Payment }) {
   const payment = store.payments.get(props.payment.id) ?? props.payment;
   const me = store.parley.user;
   const asked = payment.payer === me && payment.state === "requested";
+  const sum = payment.state === "captured" ? paid : mine;
   const look = stateLook[payment.state];
   const line = asked ? payment.headline.text : paymentLine(payment, me, (u) => store.name(u));
   const small = [
@@ -39,7 +40,7 @@ export function PaymentCard(props: { payment: Payment }) {
           {clock(payment.updated_at)}
         </time>
       </header>
-      <p class="pay-card-amount numbers">{money(mine(payment, me), payment.currency)}</p>
+      <p class="pay-card-amount numbers">{money(sum(payment, me), payment.currency)}</p>
       <p class="pay-card-line">{line}</p>
       {small.map(
         (text) =>

@@ -98,7 +98,7 @@ export function feeLine(payment: Payment, me: string): string | undefined {
   const fee = money(payment.fee || payment.fee_expected, payment.currency);
   if (payment.fee_rule.paid_by === "payer") {
     return payment.payer === me
-      ? `${money(payment.amount, payment.currency)} and a fee of ${fee}`
+      ? `${money(payment.captured || payment.amount, payment.currency)} and a fee of ${fee}`
       : "The payer pays the fee on top";
   }
   if (payment.payee !== me) return undefined;
