@@ -60,7 +60,7 @@ func TestCut_AroundACommitIsFoundOutByTheKey(t *testing.T) {
 		w := newWitness()
 		nodes := openNodes(t, server.URL(proxy.Addr()), server.URL(proxy.Addr()))
 		cutting.Store(true)
-		together(t, w, nodes, 3, "cut")
+		together(t, w, nodes, 2, "cut")
 		cutting.Store(false)
 		nodes[0].settle(t)
 		nodes[1].survived(t, w)
@@ -79,7 +79,7 @@ func TestServer_KilledUnderLoadAndStartedAgain(t *testing.T) {
 		w := newWitness()
 		nodes := openNodes(t, server.URL(server.Addr()), server.URL(server.Addr()))
 		var under sync.WaitGroup
-		under.Go(func() { together(t, w, nodes, 4, "restart") })
+		under.Go(func() { together(t, w, nodes, 3, "restart") })
 		for round := range 2 {
 			await(t, func() bool { return w.count() > 25*(round+1) })
 			server.Kill()
@@ -124,7 +124,7 @@ func TestDisorder_IsTriedAgain(t *testing.T) {
 				_ = stranger.sql(ctx, "SELECT posted FROM ledger_accounts ORDER BY id DESC, currency FOR UPDATE", "SELECT pg_advisory_xact_lock(classid::bigint << 32 | objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND granted LIMIT 1")
 			}
 		})
-		together(t, w, nodes, 3, "disorder")
+		together(t, w, nodes, 2, "disorder")
 		enough()
 		under.Wait()
 		nodes[0].settle(t)
