@@ -10,6 +10,7 @@ import {
   feeLine,
   mine,
   nextLine,
+  paid,
   paymentLine,
   stateLook,
 } from "./payment_words.ts";
