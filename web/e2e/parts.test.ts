@@ -133,6 +133,7 @@ describe("a fee on top, money in parts, and a dispute", () => {
     await card(seller, id).getByRole("button", { name: "Details" }).click();
     await sheet(seller).getByRole("button", { name: "Answer" }).click();
     await seller.page.getByLabel("What happened, as you see it").fill("It was whole when it left my shop.");
+    await seller.screenshot("75-answer-desktop");
     await seller.accessible("the answer to a dispute");
     await seller.page.getByRole("dialog").getByRole("button", { name: "Answer" }).click();
     await card(buyer, id).getByText("“It was whole when it left my shop.”").waitFor();
