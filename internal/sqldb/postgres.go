@@ -25,11 +25,20 @@ type postgresEngine struct {
 // failure or a deadlock.
 const postgresTries = 8
 
+// idleInTransaction is PostgreSQL's bound on a transaction that waits for its
+// client: one that was frozen or cut off in the middle must not keep its locks
+// from everybody else.
+const idleInTransaction = "idle_in_transaction_session_timeout"
+
 func openPostgres(ctx context.Context, cfg Config, m *metrics) (*DB, error) {
-	db, err := sql.Open("pgx", cfg.URL)
+	conn, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("sqldb: %w", err)
 	}
+	if _, given := conn.RuntimeParams[idleInTransaction]; !given {
+		conn.RuntimeParams[idleInTransaction] = "5000" // ms
+	}
+	db := stdlib.OpenDB(*conn)
 	db.SetMaxOpenConns(4 * cfg.Readers)
 	db.SetMaxIdleConns(4 * cfg.Readers)
 	if err := db.PingContext(ctx); err != nil {
