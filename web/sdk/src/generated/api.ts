@@ -1704,12 +1704,17 @@ export interface TopicHistoryIn {
 }
 
 export interface TopicHistoryOut {
+  /** in which seq counts; another epoch begins anew */
+  epoch: string;
   /** some after after are not kept any more */
   gap: boolean;
   /** in order; less than asked for when they are more than 512 KiB */
   items: Event[];
   /** later ones are kept, too */
   more: boolean;
+  /** of the last publication; 0 when there is none in this epoch */
+  seq: number;
+  topic: string;
 }
 
 export interface TopicIn {
@@ -1733,10 +1738,17 @@ export interface TopicJoinIn {
 }
 
 export interface TopicJoinOut {
+  /** sessions that have joined, on all nodes; up to a few seconds old */
+  count: number;
+  /** in which seq counts; another epoch begins anew */
+  epoch: string;
   /** publications since resume are missing before history */
   gap: boolean;
   /** what was missed, or the last publications asked for, in order; the topic's last is the last of them */
   history: Event[];
+  /** of the last publication; 0 when there is none in this epoch */
+  seq: number;
+  topic: string;
 }
 
 export interface TopicPlace {
@@ -1766,6 +1778,11 @@ export interface TopicResume {
 export interface TopicState {
   /** sessions that have joined, on all nodes; up to a few seconds old */
   count: number;
+  /** in which seq counts; another epoch begins anew */
+  epoch: string;
+  /** of the last publication; 0 when there is none in this epoch */
+  seq: number;
+  topic: string;
 }
 
 export interface Transfer {
