@@ -110,16 +110,6 @@ func (c *chat) progressOf(people []*talker, more int) {
 	}
 }
 
-// moved is how often people went to another node.
-func (c *chat) moved() (n int) {
-	for _, p := range c.people {
-		p.mu.Lock()
-		n += p.moved
-		p.mu.Unlock()
-	}
-	return n
-}
-
 // standstill waits until nothing has been acknowledged for half a second.
 func (c *chat) standstill() {
 	c.t.Helper()

@@ -11,7 +11,7 @@ import type {
 } from "../../sdk/src/generated/api.ts";
 
 /** What the node tells an operator; its shapes come from the node's own description of its API. */
-export type Overview = GeneratedOverview & { topics?: Topic[] };
+export type Overview = GeneratedOverview;
 export type Account = AccountInfo;
 export type Call = CallView;
 export type Cluster = ClusterNode;
