@@ -144,4 +144,3 @@ func await[T any](t *testing.T, c <-chan T, what string) (v T) {
 	}
 	return v
 }
-

@@ -120,7 +120,7 @@ func TestWAL_BeginsAnewUnderAWriter(t *testing.T) {
 	for i := range blob {
 		blob[i] = 'a' + byte(i%26)
 	}
-	for i := range 600 { // 12 MB
+	for i := range 1800 { // 36 MB
 		err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.Exec("INSERT INTO t (k, n) VALUES (?, ?)", fmt.Sprint(i, string(blob)), i)
 			return err
@@ -130,10 +130,10 @@ func TestWAL_BeginsAnewUnderAWriter(t *testing.T) {
 		}
 		largest = max(largest, fileSize(t, path+"-wal"))
 	}
-	if largest > 6<<20 {
+	if largest > 18<<20 { // far from all of it, however late the checkpointer gets to run
 		t.Errorf("the log grew to %d bytes", largest)
 	}
-	if n := count(t, db); n != 600 {
+	if n := count(t, db); n != 1800 {
 		t.Errorf("%d rows", n)
 	}
 }
