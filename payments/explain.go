@@ -2,6 +2,7 @@ package payments
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -250,6 +251,12 @@ func explainAccounts(tx *sqldb.Tx, account, column, suffix string) error {
 		" ON s.account = a.id AND s.currency = a.currency"+
 		" WHERE a.kind = 'user' AND substr(a.id, length(a.id) - ?, ?) = ? AND a.posted <> COALESCE(s.total, 0) ORDER BY a.id, a.currency LIMIT 1",
 		len(suffix)-1, len(suffix), suffix)
+	return explained(rows, err, "payments say")
+}
+
+// explained fails on the first row of a query for accounts that hold something
+// else than they should: id, currency, what is posted and what should be.
+func explained(rows *sql.Rows, err error, says string) error {
 	if err != nil {
 		return fmt.Errorf("payments check: %w", err)
 	}
@@ -260,7 +267,7 @@ func explainAccounts(tx *sqldb.Tx, account, column, suffix string) error {
 		if err := rows.Scan(&id, &currency, &posted, &total); err != nil {
 			return fmt.Errorf("payments check: %w", err)
 		}
-		return &Unexplained{"account " + id + " " + currency, fmt.Sprintf("holds %d, payments say %d", posted, total)}
+		return &Unexplained{"account " + id + " " + currency, fmt.Sprintf("holds %d, %s %d", posted, says, total)}
 	}
 	return rows.Err()
 }

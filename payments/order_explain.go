@@ -1,10 +1,6 @@
 package payments
 
-import (
-	"fmt"
-
-	"parley/internal/sqldb"
-)
+import "parley/internal/sqldb"
 
 // explainOrders compares what is on its way out of users' balances with the
 // orders that are to take it out.
@@ -14,17 +10,5 @@ func explainOrders(tx *sqldb.Tx) error {
 		" WHERE action IN ('payout', 'refund') AND state IN ('queued', 'sent', 'pending', 'unknown') GROUP BY 1, 2) s" +
 		" ON a.id = 'user:' || s.user_id || ':payout' AND s.currency = a.currency" +
 		" WHERE a.kind = 'user' AND a.id LIKE 'user:%:payout' AND a.posted <> COALESCE(s.total, 0) ORDER BY a.id, a.currency LIMIT 1")
-	if err != nil {
-		return fmt.Errorf("payments check: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // its error is in rows.Err
-	if rows.Next() {
-		var id, currency string
-		var posted, total int64
-		if err := rows.Scan(&id, &currency, &posted, &total); err != nil {
-			return fmt.Errorf("payments check: %w", err)
-		}
-		return &Unexplained{"account " + id + " " + currency, fmt.Sprintf("holds %d, orders to the rail say %d", posted, total)}
-	}
-	return rows.Err()
+	return explained(rows, err, "orders to the rail say")
 }
