@@ -183,25 +183,29 @@ type Head struct {
 	Head int64 // number of the last entry; 0 when there is none
 }
 
-// Heads returns the conversations that u is in, in no order.
-func (s *Service) Heads(ctx context.Context, u wire.UserID) ([]Head, error) {
-	var heads []Head
-	err := s.db.View(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`SELECT c.id, c.head FROM members m JOIN conversations c ON c.id = m.conversation WHERE m.user_id = ?`, u)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }() // its error is in rows.Err
-		for rows.Next() {
+var headsOf = sqldb.Over(`WITH u(id) AS ({set})
+	SELECT m.user_id, c.id, c.head FROM u CROSS JOIN members m CROSS JOIN conversations c
+	WHERE m.user_id = u.id AND c.id = m.conversation`, sqldb.Text)
+
+// Heads has each hear of every conversation that one of users is in, in no order.
+func (s *Service) Heads(ctx context.Context, users []wire.UserID, each func(wire.UserID, Head)) error {
+	names := make([]string, len(users))
+	for i, u := range users {
+		names[i] = string(u)
+	}
+	return s.db.View(ctx, func(tx *sqldb.Tx) error {
+		b := tx.Batch()
+		b.QuerySet(headsOf, func(row sqldb.Row) error {
+			var u wire.UserID
 			var h Head
-			if err := rows.Scan(&h.ID, &h.Head); err != nil {
+			if err := row.Scan(&u, &h.ID, &h.Head); err != nil {
 				return err
 			}
-			heads = append(heads, h)
-		}
-		return rows.Err()
+			each(u, h)
+			return nil
+		}, names)
+		return b.Send()
 	})
-	return heads, err
 }
 
 func someEntries(tx *sqldb.Tx, conv wire.ConversationID, query string, args ...any) ([]wire.Event, error) {

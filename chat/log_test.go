@@ -255,16 +255,26 @@ func TestHeads_ListEveryConversationOfAPerson(t *testing.T) {
 		w.group("bob", "cid")
 		w.send("ann", busy, "x")
 		w.send("bob", busy, "y")
-		heads, err := w.Heads(w.Context(), "ann")
-		w.ok(err)
-		got := map[wire.ConversationID]int64{}
-		for _, h := range heads {
-			got[h.ID] = h.Head
-		}
-		if len(got) != 2 || got[busy] != 2 || got[quiet] != 0 {
-			w.Errorf("got %v", got)
+		third := w.group("bob", "dan")
+		heads := w.heads("nobody", "ann", "dan")
+		ann, dan := heads["ann"], heads["dan"]
+		if len(heads) != 2 || len(ann) != 2 || ann[busy] != 2 || ann[quiet] != 0 || len(dan) != 1 || dan[third] != 0 {
+			w.Errorf("got %v", heads)
 		}
 	})
+}
+
+// heads reads the heads of users.
+func (w *world) heads(users ...wire.UserID) map[wire.UserID]map[wire.ConversationID]int64 {
+	w.Helper()
+	heads := map[wire.UserID]map[wire.ConversationID]int64{}
+	w.ok(w.Heads(w.Context(), users, func(u wire.UserID, h chat.Head) {
+		if heads[u] == nil {
+			heads[u] = map[wire.ConversationID]int64{}
+		}
+		heads[u][h.ID] = h.Head
+	}))
+	return heads
 }
 
 // TestLog_AgainstAModel runs random operations against a plain list.

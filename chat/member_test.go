@@ -38,8 +38,7 @@ func TestRemoved_HearsNothingMoreAndReadsNothingMore(t *testing.T) {
 			}
 		}
 		w.refusesEverything("bob", conv)
-		heads, err := w.Heads(w.Context(), "bob")
-		w.ok(err)
+		heads := w.heads("bob")["bob"]
 		list, _, err := w.List(w.Context(), user("bob"), "", 0)
 		w.ok(err)
 		if len(heads) != 0 || len(list) != 0 {

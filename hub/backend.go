@@ -46,9 +46,9 @@ type Head struct {
 
 // Log reads the conversations' logs.
 type Log interface {
-	// Heads returns the conversations of user with their last numbers. What it
+	// Heads returns each user's conversations with their last numbers. What it
 	// returns includes every entry whose publication came before the call.
-	Heads(ctx context.Context, user wire.UserID) ([]Head, error)
+	Heads(ctx context.Context, users []wire.UserID) (map[wire.UserID][]Head, error)
 	// Entries returns up to limit entries numbered after after, in order. A
 	// *wire.Problem of status 403 or 404 means that user may not read conv.
 	Entries(ctx context.Context, user wire.UserID, conv wire.ConversationID, after int64, limit int) ([]wire.Event, error)

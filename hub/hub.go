@@ -41,6 +41,7 @@ type Hub struct {
 	readers     *readers
 	revocations revocations
 	checks      chan []*session // sessions whose heads are to be compared
+	headsAsks   chan headsAsk
 	stamp       atomic.Int64
 	losses      atomic.Int64 // how often the bus may have lost something
 	sockets     atomic.Int64
@@ -67,8 +68,8 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 		places:    newPlaces(cfg.MaxPerAddr),
 		opening:   make(turnstile, maxOpeners),
 		audiences: newAudiences(), readers: newReaders(),
-		checks: make(chan []*session, 1),
-		live:   make(map[*session]struct{}),
+		checks: make(chan []*session, 1), headsAsks: make(chan headsAsk, headsAtOnce),
+		live: make(map[*session]struct{}),
 	}
 	h.budget.max = cfg.TotalQueueBytes
 	h.metrics = newMetrics(h)
@@ -91,6 +92,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.hearNodes(running) })
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
+	for range headReaders {
+		g.Go(func() error { h.readHeads(running); return nil })
+	}
 	for range streamReaders {
 		g.Go(func() error { h.readStreams(running); return nil })
 	}

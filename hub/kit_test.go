@@ -37,6 +37,8 @@ type world struct {
 	ops     map[string]func(ctx context.Context, c wire.Caller, params json.RawMessage) (json.RawMessage, *wire.Problem)
 	// These run once: in Authenticate, and in Heads before and after the logs are looked at.
 	authHook, headsHook, headsDone func()
+	headsGate                      chan struct{} // if set, Heads waits until it is closed
+	headReads                      []int         // for how many people each call of Heads was
 	// entriesErr is what Entries answers.
 	entriesErr error
 	reads      atomic.Int64 // calls of Entries
@@ -90,15 +92,21 @@ func (w *world) Call(ctx context.Context, c wire.Caller, method string, params j
 	return op(ctx, c, params)
 }
 
-func (w *world) Heads(_ context.Context, u wire.UserID) ([]hub.Head, error) {
+func (w *world) Heads(_ context.Context, users []wire.UserID) (map[wire.UserID][]hub.Head, error) {
 	once(&w.headsHook)
 	defer once(&w.headsDone)
+	if w.headsGate != nil {
+		<-w.headsGate
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var heads []hub.Head
+	w.headReads = append(w.headReads, len(users))
+	heads := make(map[wire.UserID][]hub.Head)
 	for conv, members := range w.members {
-		if slices.Contains(members, u) {
-			heads = append(heads, hub.Head{Conversation: conv, Seq: int64(len(w.logs[conv]))})
+		for _, u := range users {
+			if slices.Contains(members, u) {
+				heads[u] = append(heads[u], hub.Head{Conversation: conv, Seq: int64(len(w.logs[conv]))})
+			}
 		}
 	}
 	return heads, nil

@@ -47,7 +47,7 @@ type metrics struct {
 	holes      prometheus.Counter
 	recovered  prometheus.Counter
 
-	callSeconds, fanout, batch, resumed prometheus.Histogram
+	callSeconds, fanout, batch, resumed, headReads prometheus.Histogram
 }
 
 func newMetrics(h *Hub) *metrics {
@@ -73,6 +73,7 @@ func newMetrics(h *Hub) *metrics {
 		fanout:      histogram("fanout_sockets", "Sockets reached by an event.", prometheus.ExponentialBuckets(1, 4, 9)),
 		batch:       histogram("batch_messages", "Messages that left together in one write to a socket.", prometheus.ExponentialBuckets(1, 2, 9)),
 		resumed:     histogram("resume_entries", "Entries read from the log to bring a session up to date.", prometheus.ExponentialBuckets(1, 4, 8)),
+		headReads:   histogram("head_read_people", "People whose conversations' heads were read at once, for opening or comparing sessions.", prometheus.ExponentialBuckets(1, 4, 5)),
 	}
 	closes := vec("closes_total", "Sockets ended, by reason.", "reason")
 	for _, r := range reasons {
@@ -98,7 +99,7 @@ func newMetrics(h *Hub) *metrics {
 	}
 	if r := h.cfg.Metrics; r != nil {
 		r.MustRegister(m.opens, accepted, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.recovered, m.callSeconds, m.fanout,
-			m.batch, m.resumed, requests, drops,
+			m.batch, m.resumed, m.headReads, requests, drops,
 			gauge("topics", "Open topics that sessions of this node have joined.", func() float64 { return float64(len(h.audiences.all())) }),
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
 			gauge("sockets_capacity", "The most of them; negative: no limit.", func() float64 { return float64(h.cfg.MaxSockets) }),

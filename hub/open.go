@@ -78,7 +78,7 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	if h.signedOut(s.identity()) {
 		return nil, s.turnAway(h.problem("token_revoked"))
 	}
-	heads, err := h.backend.Heads(ctx, id.User)
+	heads, err := h.headsOf(ctx, id.User)
 	if err != nil {
 		h.cfg.Log.Warn("heads not read", "user", id.User, "err", err)
 		return nil, s.turnAway(h.problem("node_busy"))

@@ -222,7 +222,7 @@ func pause(d time.Duration) { <-time.After(d) }
 // and it has everything.
 func follow(t *testing.T, n *node, user wire.UserID, rng *rand.Rand, running *atomic.Int32) {
 	last := map[wire.ConversationID]int64{}
-	for _, h := range must(n.world.Heads(t.Context(), user)) {
+	for _, h := range must(n.world.Heads(t.Context(), []wire.UserID{user}))[user] {
 		last[h.Conversation] = 0
 	}
 	for {
@@ -265,7 +265,7 @@ func follow(t *testing.T, n *node, user wire.UserID, rng *rand.Rand, running *at
 }
 
 func complete(w *world, user wire.UserID, last map[wire.ConversationID]int64) bool {
-	for _, h := range must(w.Heads(context.Background(), user)) {
+	for _, h := range must(w.Heads(context.Background(), []wire.UserID{user}))[user] {
 		if last[h.Conversation] != h.Seq {
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"parley/wire"
@@ -196,7 +197,7 @@ func heartbeatFrame(b heartbeat) []byte {
 }
 
 // checkHeads compares sessions' positions with the log's heads before their
-// heartbeats, until ctx ends. The sessions of one user share a query.
+// heartbeats, until ctx ends. Many sessions share a read.
 func (h *Hub) checkHeads(ctx context.Context) {
 	for {
 		var sessions []*session
@@ -206,39 +207,49 @@ func (h *Hub) checkHeads(ctx context.Context) {
 		case sessions = <-h.checks:
 		}
 		quiet := heartbeatFrame(heartbeat{Time: h.cfg.Clock.Now(), Heads: map[wire.ConversationID]int64{}})
-		known := make(map[wire.UserID][]Head)
-		for _, s := range sessions {
+		for some := range slices.Chunk(sessions, headsAtOnce) {
+			h.compareAll(ctx, some)
 			if ctx.Err() != nil {
 				return
 			}
-			h.compare(ctx, s, known)
-			s.beat(quiet)
+			for _, s := range some {
+				s.beat(quiet)
+			}
 		}
 	}
 }
 
-// compare has the log read for what s turns out to lack.
-func (h *Hub) compare(ctx context.Context, s *session, known map[wire.UserID][]Head) {
+// compareAll has the log read for what the sessions turn out to lack.
+func (h *Hub) compareAll(ctx context.Context, sessions []*session) {
 	losses := h.losses.Load()
-	user := s.caller.User
-	heads, ok := known[user]
-	if !ok {
-		asked, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
-		defer cancel()
-		var err error
-		if heads, err = h.backend.Heads(asked, user); err != nil {
-			h.cfg.Log.Warn("heads not compared", "session", s.id, "err", err)
-			h.metrics.drops[dropCheck].Inc()
-			return
+	users := make([]wire.UserID, 0, len(sessions))
+	asked := make(map[wire.UserID]bool, len(sessions))
+	for _, s := range sessions {
+		if u := s.caller.User; !asked[u] {
+			asked[u] = true
+			users = append(users, u)
 		}
-		known[user] = heads
 	}
+	heads, err := h.askHeads(ctx, users)
+	if err != nil {
+		h.cfg.Log.Warn("heads not compared", "sessions", len(sessions), "err", err)
+		h.metrics.drops[dropCheck].Add(float64(len(sessions)))
+		return
+	}
+	for _, s := range sessions {
+		s.compare(ctx, heads[s.caller.User], losses)
+	}
+}
+
+// compare compares the session's positions with its user's heads, which were
+// read after so many losses.
+func (s *session) compare(ctx context.Context, heads []Head, losses int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage != stageOpen {
 		return
 	}
-	s.losses, s.checked = losses, h.uptime()
+	s.losses, s.checked = losses, s.hub.uptime()
 	behind := false
 	for _, head := range heads {
 		if s.pos.know(head.Conversation, head.Seq) {

@@ -96,13 +96,12 @@ func (d *door) Call(ctx context.Context, c wire.Caller, method string, params js
 }
 
 // Heads implements hub.Log.
-func (d *door) Heads(ctx context.Context, user wire.UserID) ([]hub.Head, error) {
-	heads, err := d.chat.Heads(ctx, user)
-	list := make([]hub.Head, len(heads))
-	for i, h := range heads {
-		list[i] = hub.Head{Conversation: h.ID, Seq: h.Head}
-	}
-	return list, err
+func (d *door) Heads(ctx context.Context, users []wire.UserID) (map[wire.UserID][]hub.Head, error) {
+	heads := make(map[wire.UserID][]hub.Head, len(users))
+	err := d.chat.Heads(ctx, users, func(u wire.UserID, h chat.Head) {
+		heads[u] = append(heads[u], hub.Head{Conversation: h.ID, Seq: h.Head})
+	})
+	return heads, err
 }
 
 // Entries implements hub.Log.

@@ -1,0 +1,81 @@
+package hub
+
+import (
+	"context"
+
+	"parley/wire"
+)
+
+// How heads are read for opening sessions: so many reads at once, each for at
+// most so many people. While they are busy, who comes waits for the next one.
+const (
+	headReaders = 2
+	headsAtOnce = 256
+)
+
+// headsAsk is one person whose heads are wanted.
+type headsAsk struct {
+	user wire.UserID
+	said chan<- headsAnswer // of capacity 1
+}
+
+type headsAnswer struct {
+	heads []Head
+	err   error
+}
+
+// headsOf reads the heads of user, together with those of others who ask now:
+// when everybody comes back at once, a read serves many.
+func (h *Hub) headsOf(ctx context.Context, user wire.UserID) ([]Head, error) {
+	said := make(chan headsAnswer, 1)
+	select {
+	case h.headsAsks <- headsAsk{user, said}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case a := <-said:
+		return a.heads, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// readHeads answers headsOf until ctx ends.
+func (h *Hub) readHeads(ctx context.Context) {
+	asks := make([]headsAsk, 0, headsAtOnce)
+	users := make([]wire.UserID, 0, headsAtOnce)
+	for {
+		asks, users = asks[:0], users[:0]
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-h.headsAsks:
+			asks = append(asks, a)
+		}
+		for more := true; more && len(asks) < headsAtOnce; {
+			select {
+			case a := <-h.headsAsks:
+				asks = append(asks, a)
+			default:
+				more = false
+			}
+		}
+		for _, a := range asks {
+			users = append(users, a.user)
+		}
+		heads, err := h.askHeads(ctx, users)
+		for _, a := range asks {
+			a.said <- headsAnswer{heads[a.user], err}
+		}
+		clear(asks)
+	}
+}
+
+// askHeads asks the log within CallTimeout.
+func (h *Hub) askHeads(ctx context.Context, users []wire.UserID) (map[wire.UserID][]Head, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
+	defer cancel()
+	h.metrics.headReads.Observe(float64(len(users)))
+	return h.backend.Heads(ctx, users)
+}
