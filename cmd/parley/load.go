@@ -133,17 +133,23 @@ func (c loadFanoutCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
+// pairFlags become a load.PairConfig.
+type pairFlags struct {
+	Conns    int     `help:"Sockets; they talk in pairs." default:"2"`
+	Inflight int     `help:"How many a pair may have under way at once; a node takes up to 32 from one socket." default:"1"`
+	Rate     float64 `help:"How many a second each pair sends; 0 sends the next when there is room."`
+	Seconds  float64 `help:"How long to send." default:"5"`
+}
+
 type loadSignalCommand struct {
 	targetFlags
-	Conns   int     `help:"Sockets; they talk in pairs." default:"2"`
-	Rate    float64 `help:"Signals a second of each pair; 0 sends the next when the last has arrived."`
-	Seconds float64 `help:"How long to send." default:"5"`
+	pairFlags
 }
 
 // Run implements the command.
 func (c loadSignalCommand) Run(ctx context.Context, p *program) error {
 	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
-		return load.Signal(ctx, t, load.SignalConfig{Conns: c.Conns, Rate: c.Rate, Seconds: c.Seconds})
+		return load.Signal(ctx, t, load.PairConfig(c.pairFlags))
 	})
 }
 
@@ -156,15 +162,13 @@ func (loadWorkerCommand) Run(ctx context.Context, p *program) error {
 
 type loadChatCommand struct {
 	targetFlags
-	Conns   int     `help:"Sockets; they talk in pairs." default:"2"`
-	Rate    float64 `help:"Messages a second of each pair; 0 sends the next when the last has arrived."`
-	Seconds float64 `help:"How long to send." default:"5"`
+	pairFlags
 }
 
 // Run implements the command.
 func (c loadChatCommand) Run(ctx context.Context, p *program) error {
 	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
-		return load.Chat(ctx, t, load.ChatConfig{Conns: c.Conns, Rate: c.Rate, Seconds: c.Seconds})
+		return load.Chat(ctx, t, load.PairConfig(c.pairFlags))
 	})
 }
 

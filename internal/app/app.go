@@ -86,7 +86,9 @@ func New(ctx context.Context, opts Options) (*Node, error) {
 	if err := checkLoopbackOnly(opts); err != nil {
 		return nil, err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Config.HTTP.Listen)
+	// No TCP keep-alives: every connection has a shorter timeout of its own, and
+	// a probe every 15 s would wake phones between heartbeats.
+	listener, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", opts.Config.HTTP.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w (choose another with http.listen or --port)", err)
 	}

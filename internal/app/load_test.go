@@ -22,10 +22,13 @@ func TestLoad_NothingIsLostDoubledOrReordered(t *testing.T) {
 	}}
 	for name, run := range map[string]func(context.Context) (load.Result, error){
 		"chat": func(ctx context.Context) (load.Result, error) {
-			return load.Chat(ctx, target, load.ChatConfig{Conns: 20, Seconds: 0.3})
+			return load.Chat(ctx, target, load.PairConfig{Conns: 20, Seconds: 0.3})
 		},
 		"signal": func(ctx context.Context) (load.Result, error) {
-			return load.Signal(ctx, target, load.SignalConfig{Conns: 20, Seconds: 0.3})
+			return load.Signal(ctx, target, load.PairConfig{Conns: 20, Seconds: 0.3})
+		},
+		"signal, several under way": func(ctx context.Context) (load.Result, error) {
+			return load.Signal(ctx, target, load.PairConfig{Conns: 20, Inflight: 8, Seconds: 0.3})
 		},
 		"fanout": func(ctx context.Context) (load.Result, error) {
 			return load.Fanout(ctx, target, load.FanoutConfig{Subs: 60, Inflight: 4, Seconds: 0.3})

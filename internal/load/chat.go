@@ -7,34 +7,18 @@ import (
 	"time"
 )
 
-// ChatConfig of a Chat run.
-type ChatConfig struct {
-	// Conns is the number of sockets; they talk in pairs. 0 means 2.
-	Conns int
-	// Rate is how many messages a second each pair sends; 0 means the next one
-	// as soon as the last one has arrived.
-	Rate float64
-	// Seconds is how long messages are sent. 0 means 5.
-	Seconds float64
-}
-
 // receiptEvery is how often a reader marks what it has, as the SDK does.
 const receiptEvery = time.Second
 
 // Chat sends stored messages between pairs of sockets and times each from
 // before it is sent until the other socket has it. Readers mark what they have
 // received once a second.
-func Chat(ctx context.Context, t Target, cfg ChatConfig) (Result, error) {
-	if cfg.Conns < 2 {
-		cfg.Conns = 2
-	}
-	if cfg.Seconds <= 0 {
-		cfg.Seconds = 5
-	}
+func Chat(ctx context.Context, t Target, cfg PairConfig) (Result, error) {
+	cfg = cfg.withDefaults()
 	result := Result{Bench: "chat"}
 	counts := &tally{}
 	readers := &chatReaders{by: map[*pair]*chatReader{}, counts: counts}
-	pairs, err := newPairs(ctx, t, cfg.Conns/2, readers.take)
+	pairs, err := newPairs(ctx, t, cfg, readers.take)
 	if err != nil {
 		return result, err
 	}
@@ -44,7 +28,7 @@ func Chat(ctx context.Context, t Target, cfg ChatConfig) (Result, error) {
 		readers.by[p] = &chatReader{marked: time.Now()}
 	}
 	readers.mu.Unlock()
-	runPairs(ctx, t, pairs, cfg.Seconds, cfg.Rate, &result, counts, func(p *pair, n int64) error {
+	runPairs(ctx, t, pairs, cfg, &result, counts, func(p *pair, n int64) error {
 		_, err := p.from.call("messages.send", map[string]any{
 			"conversation": p.conv, "client_id": strconv.FormatInt(n, 10), "text": "Shall we do it now?"})
 		return err

@@ -11,6 +11,27 @@ import (
 	"parley/wire"
 )
 
+// PairConfig of a run between pairs of sockets.
+type PairConfig struct {
+	// Conns is the number of sockets; they talk in pairs. 0 means 2.
+	Conns int
+	// Inflight is how many units of a pair may be under way at once. 0 means 1.
+	Inflight int
+	// Rate is how many units a second each pair sends; 0 means the next one as
+	// soon as there is room.
+	Rate float64
+	// Seconds is how long units are sent. 0 means 5.
+	Seconds float64
+}
+
+func (c PairConfig) withDefaults() PairConfig {
+	c.Conns, c.Inflight = max(c.Conns, 2), max(c.Inflight, 1)
+	if c.Seconds <= 0 {
+		c.Seconds = 5
+	}
+	return c
+}
+
 // pair is two sockets with a direct conversation; the first one speaks.
 type pair struct {
 	from, to *socket
@@ -41,12 +62,12 @@ func (t *tally) into(r *Result) {
 	r.P50MS, r.P99MS, r.MaxMS = t.took.at(0.50), t.took.at(0.99), t.took.at(1)
 }
 
-// newPairs opens n pairs. take sees every message that reaches the second
+// newPairs opens the pairs. take sees every message that reaches the second
 // socket, refuse every answer that is an error.
-func newPairs(ctx context.Context, t Target, n int, take func(p *pair, message []byte)) (pairs []*pair, err error) {
-	pairs = make([]*pair, n)
-	err = each(n, func(i int) (err error) {
-		pairs[i], err = newPair(ctx, t, i)
+func newPairs(ctx context.Context, t Target, cfg PairConfig, take func(p *pair, message []byte)) (pairs []*pair, err error) {
+	pairs = make([]*pair, cfg.Conns/2)
+	err = each(len(pairs), func(i int) (err error) {
+		pairs[i], err = newPair(ctx, t, i, cfg.Inflight)
 		return err
 	})
 	if err != nil {
@@ -69,8 +90,8 @@ func newPairs(ctx context.Context, t Target, n int, take func(p *pair, message [
 	return pairs, nil
 }
 
-func newPair(ctx context.Context, t Target, i int) (*pair, error) {
-	p := &pair{came: make(chan arrival, 64), refused: make(chan struct{}, 1)}
+func newPair(ctx context.Context, t Target, i, inflight int) (*pair, error) {
+	p := &pair{came: make(chan arrival, inflight), refused: make(chan struct{}, 1)}
 	a, b := wire.UserID(fmt.Sprintf("load-%d-a", i)), wire.UserID(fmt.Sprintf("load-%d-b", i))
 	var err error
 	if p.to, err = dialAs(ctx, t, 2*i, b); err != nil {
@@ -137,50 +158,81 @@ func (p *pair) arrived(n int64) {
 // arriveWithin is when a unit counts as lost.
 const arriveWithin = 10 * time.Second
 
-// run sends unit after unit until ctx ends, one under way at a time; rate, if
-// given, is how many a second. send writes the request of unit n.
-func (p *pair) run(ctx context.Context, rate float64, t *tally, send func(p *pair, n int64) error) {
-	timer := time.NewTimer(arriveWithin)
-	defer timer.Stop()
+// run sends unit after unit until ctx ends, and waits for those under way.
+// send writes the request of unit n.
+func (p *pair) run(ctx context.Context, cfg PairConfig, t *tally, send func(p *pair, n int64) error) {
+	w := window{pair: p, tally: t, begun: make([]time.Time, cfg.Inflight), timer: time.NewTimer(arriveWithin)}
+	defer w.timer.Stop()
 	next := time.Now()
-	for n := int64(1); ctx.Err() == nil; n++ {
-		if rate > 0 {
-			next = next.Add(time.Duration(float64(time.Second) / rate))
+	for ctx.Err() == nil {
+		if cfg.Rate > 0 {
+			next = next.Add(time.Duration(float64(time.Second) / cfg.Rate))
 			if pause(ctx, time.Until(next).Seconds()) != nil {
-				return
+				break
 			}
 		}
-		begun := time.Now()
-		if err := send(p, n); err != nil {
-			t.errors.Add(1)
+		if w.full() && !w.settle() {
 			return
 		}
-		t.sent.Add(1)
-		timer.Reset(arriveWithin)
-		select {
-		case a := <-p.came:
-			if a.n != n {
-				t.reordered.Add(1)
-			}
-			t.arrived.Add(1)
-			t.took.add(a.at.Sub(begun))
-		case <-p.refused:
+		if err := w.send(send); err != nil {
 			t.errors.Add(1)
-			return
-		case <-timer.C:
 			return
 		}
 	}
+	for w.arrived < w.sent && w.settle() {
+	}
 }
 
-// runPairs runs all pairs for the given seconds and fills in the result.
-func runPairs(ctx context.Context, target Target, pairs []*pair, seconds, rate float64, r *Result, t *tally, send func(p *pair, n int64) error) {
+// window is what a pair has under way.
+type window struct {
+	*pair
+	tally         *tally
+	sent, arrived int64
+	begun         []time.Time // of unit n, at n modulo the most that may be under way
+	timer         *time.Timer
+}
+
+func (w *window) full() bool { return w.sent-w.arrived == int64(len(w.begun)) }
+
+func (w *window) at(n int64) *time.Time { return &w.begun[n%int64(len(w.begun))] }
+
+func (w *window) send(send func(p *pair, n int64) error) error {
+	w.sent++
+	*w.at(w.sent) = time.Now()
+	if err := send(w.pair, w.sent); err != nil {
+		return err
+	}
+	w.tally.sent.Add(1)
+	return nil
+}
+
+// settle waits for the next unit to arrive; false means that it never will.
+func (w *window) settle() bool {
+	w.timer.Reset(arriveWithin)
+	select {
+	case a := <-w.came:
+		w.arrived++
+		if a.n != w.arrived {
+			w.tally.reordered.Add(1)
+		}
+		w.tally.arrived.Add(1)
+		w.tally.took.add(a.at.Sub(*w.at(w.arrived)))
+		return true
+	case <-w.refused:
+		w.tally.errors.Add(1)
+	case <-w.timer.C:
+	}
+	return false
+}
+
+// runPairs runs all pairs and fills in the result.
+func runPairs(ctx context.Context, target Target, pairs []*pair, cfg PairConfig, r *Result, t *tally, send func(p *pair, n int64) error) {
 	m := newMeter(target.PID)
-	sending, cancel := context.WithTimeout(ctx, time.Duration(seconds*float64(time.Second)))
+	sending, cancel := context.WithTimeout(ctx, time.Duration(cfg.Seconds*float64(time.Second)))
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, p := range pairs {
-		wg.Go(func() { p.run(sending, rate, t, send) })
+		wg.Go(func() { p.run(sending, cfg, t, send) })
 	}
 	wg.Wait()
 	t.into(r)
