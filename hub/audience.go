@@ -161,24 +161,28 @@ func (a *audience) begin(p broker.Place) {
 	}
 }
 
-// admit decides what becomes of a publication: it is for seats now, or waits
-// until the stream was read; read asks for that.
-func (a *audience) admit(p publication) (seats []*seat, read, dropped bool) {
+// admit decides what becomes of publications: the first now of them are for
+// seats, the others wait until the stream was read, or are dropped. read asks for
+// that, once those for seats were handed out.
+func (a *audience) admit(list []publication) (seats []*seat, now int, read bool, dropped int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.reading && a.known && p.place.Epoch == a.place.Epoch && p.place.Seq > a.place.Seq+1 {
-		a.reading, read = true, true
-	}
-	if a.reading {
-		if a.waitingBytes+len(p.frame) > waitingMax {
-			return nil, read, true
+	for _, p := range list {
+		if !a.reading && a.known && p.place.Epoch == a.place.Epoch && p.place.Seq > a.place.Seq+1 {
+			a.reading, read = true, true
 		}
-		a.waiting = append(a.waiting, p)
-		a.waitingBytes += len(p.frame)
-		return nil, read, false
+		switch {
+		case !a.reading:
+			a.advance(p.place)
+			now++
+		case a.waitingBytes+len(p.frame) > waitingMax:
+			dropped++
+		default:
+			a.waiting = append(a.waiting, p)
+			a.waitingBytes += len(p.frame)
+		}
 	}
-	a.advance(p.place)
-	return a.seats, false, false
+	return a.seats, now, read, dropped
 }
 
 // advance notes what the seats are handed; the caller holds mu.

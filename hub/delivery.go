@@ -55,14 +55,18 @@ func (h *Hub) Publish(_ context.Context, ev wire.Event, to ...wire.To) {
 // receiver is the hub as the bus sees it. The bus calls it from one goroutine at a time.
 type receiver struct {
 	*Hub
-	dirty []*session // sockets that got something in this round; kept for its memory
+	// Kept for their memory: sockets that got something in this round, and what of
+	// one topic is being handed out.
+	dirty []*session
+	pubs  []publication
 }
 
 // Deliver implements broker.Receiver. A round's frames are first queued, then
 // each socket that got some is written once.
 func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 	delivered := 0
-	for _, m := range round {
+	for i, n := 0, 1; i < len(round); i, n = i+n, 1 {
+		m := round[i]
 		switch m.Kind {
 		case kindEvent:
 			delivered += r.fanOut(ctx, m)
@@ -73,7 +77,10 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 		case kindRevoke:
 			r.revokeFrame(m.Frame)
 		case broker.KindStream:
-			delivered += r.fanOutTopic(m)
+			for i+n < len(round) && round[i+n].Kind == broker.KindStream && round[i+n].To[0].Topic == m.To[0].Topic {
+				n++
+			}
+			delivered += r.fanOutTopic(round[i : i+n])
 		case kindTold:
 			if r.cfg.OnTold != nil {
 				r.cfg.OnTold(m.Frame)

@@ -15,8 +15,9 @@ var chunks = sync.Pool{New: func() any { b := make([]byte, 0, flushChunk); retur
 
 // A queued frame waits for the socket.
 type queued struct {
-	frame []byte
-	at    time.Duration // hub uptime when it was queued
+	frame    []byte
+	messages int
+	at       time.Duration // hub uptime when it was queued
 }
 
 // outbox is a session's way out. Whoever has a frame appends it; whoever finds
@@ -49,12 +50,17 @@ const fairShare = 64 << 10
 // pushLocked queues a frame that goes to others, too, or answers the reason why
 // the session must end.
 func (s *session) pushLocked(frame []byte, now time.Duration) (reason string) {
+	return s.pushManyLocked(frame, 1, now)
+}
+
+// pushManyLocked is pushLocked for a frame that holds so many messages.
+func (s *session) pushManyLocked(frame []byte, messages int, now time.Duration) (reason string) {
 	s.tapOutLocked(frame)
 	frame, err := s.hub.shared.in(s.form, frame)
 	if err != nil {
 		return s.unformed(err)
 	}
-	return s.queueLocked(frame, now)
+	return s.queueLocked(queued{frame, messages, now})
 }
 
 // unformed counts a message that the session's form has no words for.
@@ -66,7 +72,7 @@ func (s *session) unformed(err error) (reason string) {
 
 // queueLocked queues a frame in the session's form, or answers the reason why
 // the session must end.
-func (s *session) queueLocked(frame []byte, now time.Duration) (reason string) {
+func (s *session) queueLocked(q queued) (reason string) {
 	o := &s.out
 	if o.sealed || o.dead {
 		return ""
@@ -74,26 +80,26 @@ func (s *session) queueLocked(frame []byte, now time.Duration) (reason string) {
 	if o.bytes > 0 {
 		limits := &s.hub.cfg
 		switch {
-		case o.bytes+len(frame) > limits.QueueBytes:
+		case o.bytes+len(q.frame) > limits.QueueBytes:
 			return reasonSlowBytes
-		case o.bytes+len(frame) > fairShare && s.hub.budget.used.Load() > s.hub.budget.max:
+		case o.bytes+len(q.frame) > fairShare && s.hub.budget.used.Load() > s.hub.budget.max:
 			return reasonSlowTotal
 		}
 	}
-	s.appendLocked(frame, now)
+	s.appendLocked(q)
 	return ""
 }
 
 // appendLocked queues a frame. An empty outbox holds no memory: it borrows.
-func (s *session) appendLocked(frame []byte, now time.Duration) {
+func (s *session) appendLocked(q queued) {
 	o := &s.out
 	if o.box == nil {
 		o.box = queues.Get().(*[]queued)
 		o.queue = *o.box
 	}
-	o.queue = append(o.queue, queued{frame, now})
-	o.bytes += len(frame)
-	s.hub.budget.used.Add(int64(len(frame)))
+	o.queue = append(o.queue, q)
+	o.bytes += len(q.frame)
+	s.hub.budget.used.Add(int64(len(q.frame)))
 }
 
 var queues = sync.Pool{New: func() any { q := make([]queued, 0, 16); return &q }}
@@ -107,7 +113,7 @@ func (s *session) push(frame []byte) {
 		return
 	}
 	s.mu.Lock()
-	reason := s.queueLocked(frame, s.hub.uptime())
+	reason := s.queueLocked(queued{frame, 1, s.hub.uptime()})
 	s.mu.Unlock()
 	if reason != "" {
 		s.end(slow(reason))
@@ -130,19 +136,20 @@ func (s *session) takeLocked() (chunk []byte, pooled *[]byte, at time.Duration) 
 	case len(o.queue) == 1 || len(o.queue[0].frame) >= flushChunk:
 		first := o.queue[0]
 		o.dropFirst(1)
-		s.hub.metrics.batch.Observe(1)
+		s.hub.metrics.batch.Observe(float64(first.messages))
 		return first.frame, nil, first.at
 	}
 	pooled = chunks.Get().(*[]byte)
-	n, size := 0, 0
+	n, size, messages := 0, 0, 0
 	at = o.queue[0].at
 	for n < len(o.queue) && size+len(o.queue[n].frame) <= flushChunk {
 		size += len(o.queue[n].frame)
+		messages += o.queue[n].messages
 		n++
 	}
 	chunk = s.form.appendFrames((*pooled)[:0], o.queue[:n])
 	o.dropFirst(n)
-	s.hub.metrics.batch.Observe(float64(n))
+	s.hub.metrics.batch.Observe(float64(messages))
 	o.bytes += len(chunk) - size // what is written from now on is the chunk
 	s.hub.budget.used.Add(int64(len(chunk) - size))
 	return chunk, pooled, at
@@ -337,7 +344,7 @@ func (s *session) sealLocked(frame []byte, drop bool, now time.Duration) {
 		}
 		o.dropFirst(len(o.queue))
 	}
-	s.appendLocked(frame, now)
+	s.appendLocked(queued{frame, 1, now})
 	o.sealed = true
 	s.roomLocked()
 }

@@ -97,9 +97,7 @@ func (r *receiver) handWaiting(a *audience, more bool) {
 		if len(waiting) == 0 {
 			return
 		}
-		for _, p := range waiting {
-			r.handOut(a, seats, p)
-		}
+		r.handOut(a, seats, waiting)
 	}
 }
 
@@ -119,16 +117,23 @@ func (r *receiver) bring(ctx context.Context, a *audience, place broker.Place) (
 			a.keepDoubt(true)
 			continue
 		}
-		for i, body := range page.Events {
-			p := publication{place: broker.Place{Epoch: place.Epoch, Seq: page.First + int64(i)}, frame: textFrame(eventPrefix, body, closeBrace)}
-			r.handOut(a, a.hand(p.place), p)
-			r.metrics.recovered.Inc()
+		if len(page.Events) > 0 {
+			r.handOut(a, a.hand(broker.Place{Epoch: place.Epoch, Seq: page.First + int64(len(page.Events)) - 1}), publicationsOf(page, place.Epoch))
+			r.metrics.recovered.Add(float64(len(page.Events)))
 		}
 		if len(page.Events) < streamPage {
 			return page.Head, nil
 		}
 		place.Seq = page.First + int64(len(page.Events)) - 1
 	}
+}
+
+func publicationsOf(page broker.Page, epoch string) []publication {
+	list := make([]publication, len(page.Events))
+	for i, body := range page.Events {
+		list[i] = publication{place: broker.Place{Epoch: epoch, Seq: page.First + int64(i)}, frame: textFrame(eventPrefix, body, closeBrace)}
+	}
+	return list
 }
 
 // miss tells seats that are behind head that what they lack is lost.

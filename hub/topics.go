@@ -181,54 +181,127 @@ func (h *Hub) topicFrame(kind, topic string, at broker.Place, data any) []byte {
 	return frame
 }
 
-// fanOutTopic queues a publication for everyone who has joined its topic.
-func (r *receiver) fanOutTopic(m *broker.Message) (sockets int) {
-	a := r.audiences.of(m.To[0].Topic[len(TopicPrefix):])
+// fanOutTopic queues publications of one topic for everyone who has joined it.
+func (r *receiver) fanOutTopic(list []*broker.Message) (delivered int) {
+	a := r.audiences.of(list[0].To[0].Topic[len(TopicPrefix):])
 	if a == nil {
 		return 0
 	}
-	p := publication{place: broker.Place{Epoch: m.Epoch, Seq: m.Seq}, frame: textFrame(eventPrefix, m.Frame, closeBrace)}
-	seats, read, dropped := a.admit(p)
-	if dropped {
-		r.metrics.drops[dropTopicWaiting].Inc()
+	r.pubs = r.pubs[:0]
+	for _, m := range list {
+		r.pubs = append(r.pubs, publication{place: broker.Place{Epoch: m.Epoch, Seq: m.Seq}, frame: textFrame(eventPrefix, m.Frame, closeBrace)})
 	}
+	seats, now, read, dropped := a.admit(r.pubs)
+	if dropped > 0 {
+		r.metrics.drops[dropTopicWaiting].Add(float64(dropped))
+	}
+	delivered = r.handOut(a, seats, r.pubs[:now])
 	if read {
 		r.readers.ask(a)
 	}
-	return r.handOut(a, seats, p)
+	clear(r.pubs)
+	return delivered
 }
 
-// handOut queues p for seats; those that lack something before it are told.
-func (r *receiver) handOut(a *audience, seats []*seat, p publication) (sockets int) {
-	var gap []byte
-	told := func() []byte {
-		if gap == nil {
-			gap = r.topicFrame("topic.gap", a.name, broker.Place{Epoch: p.place.Epoch, Seq: p.place.Seq - 1}, struct{}{})
-		}
-		return gap
+// handOut queues publications for seats and returns how many were queued.
+func (r *receiver) handOut(a *audience, seats []*seat, list []publication) (delivered int) {
+	for len(list) > 0 {
+		n := together(list)
+		delivered += r.handRun(a, seats, list[:n])
+		list = list[n:]
 	}
+	return delivered
+}
+
+// together is how many publications, from the first on, follow on each other and
+// fit into one frame.
+func together(list []publication) (n int) {
+	size, last := len(list[0].frame), list[0].place
+	for n = 1; n < len(list); n++ {
+		p := list[n]
+		size += len(p.frame)
+		if p.place.Epoch != last.Epoch || p.place.Seq != last.Seq+1 || size > flushChunk {
+			return n
+		}
+		last = p.place
+	}
+	return n
+}
+
+// run is publications that follow on each other, on their way to many sockets.
+type run struct {
+	list  []publication
+	frame []byte // of them all, encoded once for those who lack nothing before
+	gap   func() []byte
+}
+
+// handRun queues publications that follow on each other for seats; those that
+// lack something before them are told.
+func (r *receiver) handRun(a *audience, seats []*seat, list []publication) (delivered int) {
+	first := list[0].place
+	b := run{list: list, frame: joined(list), gap: sync.OnceValue(func() []byte {
+		return r.topicFrame("topic.gap", a.name, broker.Place{Epoch: first.Epoch, Seq: first.Seq - 1}, struct{}{})
+	})}
 	now := r.uptime()
+	sockets := 0
 	for _, st := range seats {
 		s := st.s
 		s.mu.Lock()
-		queued, reason := st.takeLocked(p, told, now)
-		first := queued && !s.dirty
-		if first {
+		queued, reason := st.takeRunLocked(&b, now)
+		dirty := queued > 0 && !s.dirty
+		if dirty {
 			s.dirty = true
 		}
 		s.mu.Unlock()
-		if queued {
+		if queued > 0 {
 			sockets++
+			delivered += queued
 		}
-		if first {
+		if dirty {
 			r.dirty = append(r.dirty, s)
 		}
 		if reason != "" {
 			s.end(slow(reason))
 		}
 	}
-	r.metrics.fanout.Observe(float64(sockets))
-	return sockets
+	for range list {
+		r.metrics.fanout.Observe(float64(sockets))
+	}
+	return delivered
+}
+
+// joined makes one frame of publications, a batch if they are several.
+func joined(list []publication) []byte {
+	if len(list) == 1 {
+		return list[0].frame
+	}
+	size := 0
+	frames := make([]queued, len(list))
+	for i, p := range list {
+		frames[i].frame = p.frame
+		size += 1 + len(p.frame)
+	}
+	return formJSON.appendBatch(make([]byte, 0, headerRoom+size), frames)
+}
+
+// takeRunLocked queues what the client does not have of b, in one frame if that
+// is all of it. reason says that the socket is too slow.
+func (st *seat) takeRunLocked(b *run, now time.Duration) (queued int, reason string) {
+	first := b.list[0].place
+	if st.stage == seatLive && st.s.stage == stageOpen && st.place.Epoch == first.Epoch && st.place.Seq+1 == first.Seq {
+		st.place = b.list[len(b.list)-1].place
+		return len(b.list), st.s.pushManyLocked(b.frame, len(b.list), now)
+	}
+	for _, p := range b.list {
+		var took bool
+		if took, reason = st.takeLocked(p, b.gap, now); took {
+			queued++
+		}
+		if reason != "" {
+			break
+		}
+	}
+	return queued, reason
 }
 
 // takeLocked queues p if the client does not have it, behind gap where

@@ -24,6 +24,7 @@ type faultyBus struct {
 	mu       sync.Mutex
 	lose     map[int64]bool
 	receiver broker.Receiver
+	held     *heldRounds // if set, nothing is delivered until it is let go
 }
 
 func newFaultyBus() *faultyBus {
@@ -44,7 +45,47 @@ func (b *faultyBus) Run(ctx context.Context, r broker.Receiver) error {
 	b.mu.Lock()
 	b.receiver = r
 	b.mu.Unlock()
-	return b.Memory.Run(ctx, r)
+	return b.Memory.Run(ctx, heldReceiver{r, b})
+}
+
+// heldRounds are those that wait to be delivered.
+type heldRounds struct {
+	begun sync.Once
+	busy  chan struct{} // closed when the first waits
+	gone  chan struct{} // closed when they are let go
+}
+
+// heldReceiver delivers when the bus does not hold.
+type heldReceiver struct {
+	broker.Receiver
+	bus *faultyBus
+}
+
+func (r heldReceiver) Deliver(ctx context.Context, round []*broker.Message) {
+	r.bus.mu.Lock()
+	held := r.bus.held
+	r.bus.mu.Unlock()
+	if held != nil {
+		held.begun.Do(func() { close(held.busy) })
+		<-held.gone
+	}
+	r.Receiver.Deliver(ctx, round)
+}
+
+// hold lets what is published after first gather until it is let go.
+func (b *faultyBus) hold(first func()) (letGo func()) {
+	held := &heldRounds{busy: make(chan struct{}), gone: make(chan struct{})}
+	b.mu.Lock()
+	b.held = held
+	b.mu.Unlock()
+	first()
+	<-held.busy
+	return func() {
+		b.mu.Lock()
+		b.held = nil
+		b.mu.Unlock()
+		close(held.gone)
+	}
 }
 
 func (b *faultyBus) loses(seqs ...int64) {
@@ -181,6 +222,41 @@ func TestTopic_ReachesWhoHasJoined(t *testing.T) {
 }
 
 // What is published while the answer to a join is made follows the answer, once.
+// Publications that gathered leave as one frame, encoded once for all who have
+// the one before; who joined among them gets those that follow.
+func TestTopic_WhatGathersLeavesTogether(t *testing.T) {
+	overEach(t, func(t *testing.T, via string) {
+		q := startSquare(t, 0)
+		early, late := q.dialVia(via), q.dialVia(via)
+		early.open("ann", "a", nil)
+		late.open("ben", "b", nil)
+		early.joins("x")
+		other, _ := q.open("cid", "c", nil)
+		other.joins("y")
+		early.must("echo", nil, nil) // the seat is live when the next request runs
+		other.must("echo", nil, nil)
+		q.fence()
+		letGo := q.bus.hold(func() { q.publish("x", 1) })
+		for range 4 {
+			q.publish("x", 1)
+		}
+		q.publish("y", 1)
+		if from := late.joins("x"); from != 5 {
+			t.Errorf("joined at %d", from)
+		}
+		for range 3 {
+			q.publish("x", 1)
+		}
+		letGo()
+		early.wantSeqs("x", 1, 2)
+		if len(early.batch) != 3 {
+			t.Errorf("%d more came in the frame of the second, want 3", len(early.batch))
+		}
+		early.wantSeqs("x", 3, 4, 5, 6, 7, 8)
+		late.wantSeqs("x", 6, 7, 8)
+	})
+}
+
 func TestTopic_NothingFallsBetweenTheAnswerAndWhatFollows(t *testing.T) {
 	q := startSquare(t, 0)
 	ann, _ := q.open("ann", "a", nil)
