@@ -3,8 +3,10 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"parley/hub/broker"
 )
@@ -23,6 +25,59 @@ func (g *gate) Deliver(_ context.Context, round []*broker.Message) {
 }
 
 func (g *gate) Lost(context.Context) { g.lost++ }
+
+// A broadcast that took long lets the next one gather for a sixteenth of its
+// time; one that comes when it is long over waits for nothing.
+func TestMemory_LongRoundsLetTheNextGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		m := broker.NewMemory(broker.MemoryConfig{})
+		g := &gate{entered: make(chan struct{}), release: make(chan struct{})}
+		ended := make(chan error)
+		go func() { ended <- m.Run(ctx, g) }()
+		if err := m.Subscribe(ctx, "t"); err != nil {
+			t.Fatal(err)
+		}
+		publish := func(seq int64) {
+			if err := m.Publish(&broker.Message{Seq: seq, To: []broker.Target{{Topic: "t"}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass := func(d time.Duration) { <-time.After(d) }
+		round := func(lasts time.Duration) {
+			<-g.entered
+			pass(lasts)
+			g.release <- struct{}{}
+		}
+		publish(1)
+		round(32 * time.Millisecond)
+		publish(2)
+		pass(1500 * time.Microsecond)
+		publish(3) // within 2 ms
+		round(0)
+		publish(4)
+		round(32 * time.Millisecond)
+		pass(time.Second)
+		begun := time.Now()
+		publish(5)
+		<-g.entered
+		if waited := time.Since(begun); waited != 0 {
+			t.Errorf("a message after a pause waited for %v", waited)
+		}
+		g.release <- struct{}{}
+		var sizes []int
+		for _, r := range g.rounds {
+			sizes = append(sizes, len(r))
+		}
+		if !slices.Equal(sizes, []int{1, 2, 1, 1}) {
+			t.Errorf("rounds of %v messages", sizes)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
 
 // What is published while a round is delivered shares the next round; over the
 // bound it is dropped, and the receiver is told.
