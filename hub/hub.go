@@ -42,6 +42,7 @@ type Hub struct {
 	revocations revocations
 	checks      chan []*session // sessions whose heads are to be compared
 	headsAsks   chan headsAsk
+	owing       owing
 	stamp       atomic.Int64
 	losses      atomic.Int64 // how often the bus may have lost something
 	sockets     atomic.Int64
@@ -69,7 +70,8 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 		opening:   make(turnstile, maxOpeners),
 		audiences: newAudiences(), readers: newReaders(),
 		checks: make(chan []*session, 1), headsAsks: make(chan headsAsk, headsAtOnce),
-		live: make(map[*session]struct{}),
+		live:  make(map[*session]struct{}),
+		owing: owing{wake: make(chan struct{}, 1)},
 	}
 	h.budget.max = cfg.TotalQueueBytes
 	h.metrics = newMetrics(h)
@@ -92,6 +94,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.hearNodes(running) })
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
+	g.Go(func() error { h.flushOwing(running); return nil })
 	for range headReaders {
 		g.Go(func() error { h.readHeads(running); return nil })
 	}

@@ -106,6 +106,12 @@ var queues = sync.Pool{New: func() any { q := make([]queued, 0, 16); return &q }
 
 // push queues a frame of this session's own and flushes.
 func (s *session) push(frame []byte) {
+	s.queue(frame)
+	s.flush()
+}
+
+// queue queues a frame of this session's own, which must be flushed soon.
+func (s *session) queue(frame []byte) {
 	s.tapOut(frame)
 	frame, err := s.form.of(frame)
 	if err != nil {
@@ -117,9 +123,7 @@ func (s *session) push(frame []byte) {
 	s.mu.Unlock()
 	if reason != "" {
 		s.end(slow(reason))
-		return
 	}
-	s.flush()
 }
 
 // takeLocked returns what to write next and the pooled buffer it is in, if any.

@@ -115,17 +115,24 @@ func (s *session) refuse(f frame, p *wire.Problem) {
 			answers = append(answers, appendError(nil, r.id, replyError(p)))
 		}
 	}
-	s.answer(f.batch, answers)
+	s.queueAnswer(f.batch, answers)
+	s.flush()
 }
 
 // work runs the session's requests one after the other, in the order in which
 // they came, until none is left.
 func (s *session) work(ctx context.Context) {
 	defer s.tasks.Done()
-	for {
+	for owes := false; ; {
 		j, ok := s.nextJob()
-		if !ok {
+		switch {
+		case !ok && owes:
+			s.flush()
 			return
+		case !ok:
+			return
+		case owes:
+			s.owe()
 		}
 		var answers [][]byte
 		for i := range j.requests {
@@ -133,7 +140,7 @@ func (s *session) work(ctx context.Context) {
 				answers = append(answers, b)
 			}
 		}
-		s.answer(j.batch, answers)
+		owes = s.queueAnswer(j.batch, answers) || owes
 		s.seatLive()
 		s.afterJob(ctx)
 	}
@@ -164,14 +171,14 @@ func (s *session) nextJob() (job, bool) {
 	return job{}, false
 }
 
-// answer queues the answers to a frame.
-func (s *session) answer(batch bool, answers [][]byte) {
+// queueAnswer queues the answers to a frame, and reports whether there are any.
+func (s *session) queueAnswer(batch bool, answers [][]byte) bool {
 	if len(answers) == 0 {
-		return
+		return false
 	}
 	if !batch {
-		s.push(textFrame(answers[0]))
-		return
+		s.queue(textFrame(answers[0]))
+		return true
 	}
 	parts := make([][]byte, 0, 2*len(answers)+1)
 	parts = append(parts, []byte("["))
@@ -181,7 +188,8 @@ func (s *session) answer(batch bool, answers [][]byte) {
 		}
 		parts = append(parts, a)
 	}
-	s.push(textFrame(append(parts, []byte("]"))...))
+	s.queue(textFrame(append(parts, []byte("]"))...))
+	return true
 }
 
 // run answers one request; nil means no answer.

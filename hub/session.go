@@ -61,6 +61,7 @@ type session struct {
 	seating    *seating      // in open topics; nil: none
 	subscribed bool          // to its user's topic
 	dirty      bool          // on the list of a round of deliveries
+	owes       bool          // on the list of those whose answer waits
 	nextBeat   time.Duration // hub uptime of the next heartbeat
 	checked    time.Duration // hub uptime of the last comparison with the log's heads
 	losses     int64         // the hub's losses then
