@@ -279,12 +279,25 @@ var (
 
 // eventFrame encodes an event as the notification that sockets are sent.
 func eventFrame(ev *wire.Event) ([]byte, error) {
-	body, err := json.Marshal(ev)
+	b := make([]byte, headerRoom, headerRoom+len(eventPrefix)+eventRoom+len(ev.Data)+len(closeBrace))
+	b, err := appendEvent(append(b, eventPrefix...), ev)
 	if err != nil {
 		return nil, fmt.Errorf("hub: event %s: %w", ev.Type, err)
 	}
-	return textFrame(eventPrefix, body, closeBrace), nil
+	return sealText(append(b, closeBrace...)), nil
 }
+
+// sealText puts the header of a text frame before a payload that has room for it.
+func sealText(b []byte) []byte {
+	var room [headerRoom]byte
+	header := appendHeader(room[:0], finText, len(b)-headerRoom)
+	frame := b[headerRoom-len(header):]
+	copy(frame, header)
+	return frame
+}
+
+// answerRoom is what an answer takes besides its id and result.
+const answerRoom = len(`{"jsonrpc":"2.0","id":,"result":null}`)
 
 // appendResult appends the answer to a request that succeeded.
 func appendResult(b []byte, id, result json.RawMessage) []byte {

@@ -134,16 +134,28 @@ func (s *session) work(ctx context.Context) {
 		case owes:
 			s.owe()
 		}
-		var answers [][]byte
-		for i := range j.requests {
-			if b := s.run(ctx, &j.requests[i], j.batch); b != nil {
-				answers = append(answers, b)
-			}
-		}
-		owes = s.queueAnswer(j.batch, answers) || owes
+		owes = s.runJob(ctx, &j) || owes
 		s.seatLive()
 		s.afterJob(ctx)
 	}
+}
+
+// runJob runs a frame's requests and queues the answer; it reports whether there is one.
+func (s *session) runJob(ctx context.Context, j *job) (answered bool) {
+	if !j.batch {
+		frame := s.run(ctx, &j.requests[0], false)
+		if frame != nil {
+			s.queue(sealText(frame))
+		}
+		return frame != nil
+	}
+	var answers [][]byte
+	for i := range j.requests {
+		if b := s.run(ctx, &j.requests[i], true); b != nil {
+			answers = append(answers, b[headerRoom:])
+		}
+	}
+	return s.queueAnswer(true, answers)
 }
 
 // nextJob returns the oldest job, or ends the worker.
@@ -192,11 +204,11 @@ func (s *session) queueAnswer(batch bool, answers [][]byte) bool {
 	return true
 }
 
-// run answers one request; nil means no answer.
+// run answers one request, behind room for a frame's header; nil means no answer.
 func (s *session) run(ctx context.Context, r *request, batch bool) []byte {
 	if r.bad != nil {
 		s.count(resultInvalid)
-		return appendError(nil, r.id, invalid(r.bad))
+		return appendError(make([]byte, headerRoom), r.id, invalid(r.bad))
 	}
 	result, p := s.call(ctx, r, batch)
 	switch {
@@ -209,9 +221,9 @@ func (s *session) run(ctx context.Context, r *request, batch bool) []byte {
 	case r.notification():
 		return nil
 	case p != nil:
-		return appendError(nil, r.id, replyError(p))
+		return appendError(make([]byte, headerRoom), r.id, replyError(p))
 	}
-	return appendResult(nil, r.id, result)
+	return appendResult(make([]byte, headerRoom, headerRoom+answerRoom+len(r.id)+len(result)), r.id, result)
 }
 
 // call runs one request.

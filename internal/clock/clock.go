@@ -5,6 +5,7 @@ package clock
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,16 +31,15 @@ func (System) Wait(ctx context.Context, until time.Time) error {
 // Shifted is the machine's clock plus an offset that only grows.
 // The zero value is ready and runs with the machine.
 type Shifted struct {
+	offset atomic.Int64 // nanoseconds
+
 	mu      sync.Mutex
-	offset  time.Duration
 	changed chan struct{} // closed by Advance, then replaced
 }
 
 // Now implements Clock.
 func (s *Shifted) Now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Now().Add(s.offset).UTC()
+	return time.Now().Add(time.Duration(s.offset.Load())).UTC()
 }
 
 // Advance moves the clock forward by d and wakes whoever waits. Negative d is ignored.
@@ -49,7 +49,7 @@ func (s *Shifted) Advance(d time.Duration) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.offset += d
+	s.offset.Add(int64(d))
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
