@@ -2,7 +2,6 @@ package wire
 
 import (
 	"crypto/rand"
-	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -45,7 +44,11 @@ const (
 	PrefixRequest      = "req_"
 )
 
-var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+// idDigits are Crockford's base 32.
+const (
+	idDigits = "0123456789abcdefghjkmnpqrstvwxyz"
+	idBody   = 26
+)
 
 // NewID returns prefix followed by 26 characters: 48 bits of the time in
 // milliseconds, then 80 random bits, in lower-case Crockford base 32.
@@ -55,7 +58,18 @@ func NewID[T ~string](prefix string, now time.Time) T {
 	if _, err := rand.Read(b[6:]); err != nil {
 		panic(fmt.Sprintf("wire: no randomness: %v", err)) // never returns an error since Go 1.24
 	}
-	return T(prefix + idEncoding.EncodeToString(b[:]))
+	return T(appendBase32(append(make([]byte, 0, len(prefix)+idBody), prefix...), b))
+}
+
+// appendBase32 appends b as encoding/base32 would without padding; ids are made
+// for every request, so it does just that.
+func appendBase32(to []byte, b [16]byte) []byte {
+	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	for range idBody - 1 {
+		to = append(to, idDigits[hi>>59])
+		hi, lo = hi<<5|lo>>59, lo<<5
+	}
+	return append(to, idDigits[hi>>59])
 }
 
 // ErrID says that a string is not an id of the wanted kind.

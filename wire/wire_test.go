@@ -1,6 +1,8 @@
 package wire_test
 
 import (
+	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -56,5 +58,21 @@ func TestEvent_SignalsCarryNoNumber(t *testing.T) {
 	b, err := json.Marshal(wire.Event{Type: "typing", Time: time.Unix(0, 0).UTC(), Data: json.RawMessage(`{}`)})
 	if err != nil || strings.Contains(string(b), "seq") || strings.Contains(string(b), `"id"`) {
 		t.Errorf("%s %v", b, err)
+	}
+}
+
+// The body of an id is base 32 as the standard library writes it.
+func TestNewID_IsCrockfordBase32(t *testing.T) {
+	crockford := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+	now := time.UnixMilli(1767323045678)
+	for range 100 {
+		id := wire.NewID[string]("x_", now)
+		raw, err := crockford.DecodeString(id[2:])
+		if err != nil || len(raw) != 16 || crockford.EncodeToString(raw) != id[2:] {
+			t.Fatalf("%s: %d bytes, %v", id, len(raw), err)
+		}
+		if ms := binary.BigEndian.Uint64(raw[:8]) >> 16; ms != uint64(now.UnixMilli()) {
+			t.Errorf("%s was made at %d", id, ms)
+		}
 	}
 }
