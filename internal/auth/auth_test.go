@@ -380,3 +380,19 @@ func TestRevoke_ForgetsTokensThatHaveExpired(t *testing.T) {
 		t.Errorf("%d rows are kept, %v", n, err)
 	}
 }
+
+// A token that was found good is remembered, and still ends when it says.
+func TestIdentify_ARememberedTokenEnds(t *testing.T) {
+	w := newWorld(t, auth.Config{Secret: secret, Audience: "parley-app"})
+	token := sign(t, claims(jwt.MapClaims{"exp": time.Now().Add(time.Minute).Unix()}))
+	for range 3 {
+		id, err := w.Identify(t.Context(), token, "")
+		if err != nil || id.Caller.User != "buyer" || id.Caller.Device != "dev_b1" {
+			t.Fatalf("got %+v, %v", id, err)
+		}
+	}
+	w.clock.Advance(2 * time.Minute)
+	if _, err := w.Identify(t.Context(), token, ""); !errors.Is(err, auth.ErrExpired) {
+		t.Errorf("got %v", err)
+	}
+}

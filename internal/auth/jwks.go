@@ -32,9 +32,10 @@ type keySet struct {
 	cooldown time.Duration
 	flight   singleflight.Group
 
-	mu    sync.Mutex
-	keys  keyfunc.Keyfunc // nil until the first success
-	tried time.Time
+	mu      sync.Mutex
+	keys    keyfunc.Keyfunc // nil until the first success
+	version int             // counts the successes
+	tried   time.Time
 }
 
 func newKeySet(is Issuer, cfg Config, clk clock.Clock) *keySet {
@@ -81,6 +82,7 @@ func (k *keySet) refresh(ctx context.Context) error {
 		}
 		k.mu.Lock()
 		k.keys = keys
+		k.version++
 		k.mu.Unlock()
 		return nil, nil
 	})

@@ -239,3 +239,24 @@ func TestJWKS_OldKeysStayGoodWhileTheIssuerIsDown(t *testing.T) {
 		t.Errorf("known key while down: %v", err)
 	}
 }
+
+// A key that its issuer has withdrawn is good for no token, though it was for this one.
+func TestJWKS_AWithdrawnKeyEndsRememberedTokens(t *testing.T) {
+	old, next := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
+	s := newKeyServer(t, publicKey(t, "old", old))
+	w := newWorld(t, auth.Config{HTTP: client(t), Issuers: []auth.Issuer{{Name: "app", Alg: "ES256", JWKS: s.URL}}})
+	token := signWith(t, jwt.SigningMethodES256, "old", old, jwt.MapClaims{"iss": "app"})
+	for range 2 {
+		if _, err := w.Identify(t.Context(), token, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.set(false, publicKey(t, "next", next))
+	w.clock.Advance(time.Minute) // the cooldown
+	if _, err := w.Identify(t.Context(), signWith(t, jwt.SigningMethodES256, "next", next, jwt.MapClaims{"iss": "app"}), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Identify(t.Context(), token, ""); !errors.Is(err, auth.ErrRefused) {
+		t.Errorf("got %v", err)
+	}
+}

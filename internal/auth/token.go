@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,16 +38,35 @@ func (v *Verifier) identifyToken(ctx context.Context, token string) (Identity, e
 	if len(token) > TokenMax {
 		return Identity{}, fmt.Errorf("%w: longer than %d bytes", ErrRefused, TokenMax)
 	}
-	var c claims
-	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.keyFor(ctx, t, &c) })
-	if err != nil {
-		return Identity{}, tokenError(err)
+	sum := sha256.Sum256([]byte(token))
+	if id, ok := v.remembered.find(sum); ok {
+		return id, v.Valid(ctx, id)
 	}
-	id, err := v.identityOf(&c)
+	id, err := v.verify(ctx, token, sum)
 	if err != nil {
 		return Identity{}, err
 	}
 	return id, v.checkRevoked(ctx, id)
+}
+
+// verify checks a token's signature and claims, and remembers it if they are good.
+func (v *Verifier) verify(ctx context.Context, token string, sum [sha256.Size]byte) (Identity, error) {
+	var c claims
+	var keys int // version before the look
+	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
+		if is := v.issuers[c.Issuer]; is != nil {
+			keys = is.keysVersion()
+		}
+		return v.keyFor(ctx, t, &c)
+	})
+	if err != nil {
+		return Identity{}, tokenError(err)
+	}
+	id, err := v.identityOf(&c)
+	if err == nil {
+		v.remembered.put(sum, id, v.issuers[c.Issuer], keys)
+	}
+	return id, err
 }
 
 // keyFor picks the issuer by the "iss" claim and its key; the issuer, not the

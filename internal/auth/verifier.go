@@ -74,12 +74,23 @@ type Verifier struct {
 	serverKeys serverKeys
 	revoked    *revocations
 	parser     *jwt.Parser
+	remembered remembered
 	results    *prometheus.CounterVec
 }
 
 type issuer struct {
 	Issuer
 	keys *keySet // nil for HS256
+}
+
+// keysVersion counts how often the keys were read; 0 for a secret.
+func (is *issuer) keysVersion() int {
+	if is.keys == nil {
+		return 0
+	}
+	is.keys.mu.Lock()
+	defer is.keys.mu.Unlock()
+	return is.keys.version
 }
 
 // New returns a Verifier. Revocations are read from db on first use; call Run
