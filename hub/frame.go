@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 
 	"parley/wire"
 )
@@ -81,12 +82,8 @@ func parseRequest(data []byte) request {
 	var r request
 	var seen uint8
 	version := false
-	for i := skipSpace(data, 1); data[i] != '}'; {
-		keyEnd := skipValue(data, i)
-		key := data[i:keyEnd]
-		i = skipSpace(data, skipSpace(data, keyEnd)+1) // over the colon
-		end := skipValue(data, i)
-		bit, err := r.member(key, data[i:end], &version)
+	for key, value := range members(data) {
+		bit, err := r.member(key, value, &version)
 		if seen&bit != 0 {
 			err = errTwice
 		}
@@ -94,10 +91,6 @@ func parseRequest(data []byte) request {
 			r.bad = err
 		}
 		seen |= bit
-		i = skipSpace(data, end)
-		if data[i] == ',' {
-			i = skipSpace(data, i+1)
-		}
 	}
 	switch {
 	case r.bad != nil:
@@ -107,6 +100,25 @@ func parseRequest(data []byte) request {
 		r.bad = errMethod
 	}
 	return r
+}
+
+// members walks through the object with which data, which is valid JSON, begins.
+func members(data []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for i := skipSpace(data, 1); data[i] != '}'; {
+			keyEnd := skipValue(data, i)
+			key := data[i:keyEnd]
+			i = skipSpace(data, skipSpace(data, keyEnd)+1) // over the colon
+			end := skipValue(data, i)
+			if !yield(key, data[i:end]) {
+				return
+			}
+			i = skipSpace(data, end)
+			if data[i] == ',' {
+				i = skipSpace(data, i+1)
+			}
+		}
+	}
 }
 
 // member takes one member of a request and answers a bit that names it, 0 for

@@ -9,7 +9,7 @@ import (
 // How heads are read for opening sessions: so many reads at once, each for at
 // most so many people. While they are busy, who comes waits for the next one.
 const (
-	headReaders = 2
+	headReaders = 1
 	headsAtOnce = 256
 )
 

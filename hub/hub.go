@@ -49,6 +49,7 @@ type Hub struct {
 	pollers     atomic.Pointer[pollers] // nil before Run, as is crew
 	crew        atomic.Pointer[crew]
 	unopened    atomic.Int64
+	asking      atomic.Int64 // sessions whose session.open is under way
 	taps        atomic.Pointer[taps]
 	streams     sync.Map // of sessions without a WebSocket, by id
 

@@ -105,6 +105,8 @@ func newMetrics(h *Hub) *metrics {
 			gauge("sockets_capacity", "The most of them; negative: no limit.", func() float64 { return float64(h.cfg.MaxSockets) }),
 			gauge("unopened_capacity", "The most sockets without an open session; negative: no limit.", func() float64 { return float64(h.cfg.MaxUnopened) }),
 			gauge("queued_bytes_capacity", "Bytes above which sockets that lag are closed.", func() float64 { return float64(h.budget.max) }),
+			gauge("asking", "Sockets whose session.open is under way.", func() float64 { return float64(h.asking.Load()) }),
+			gauge("asking_capacity", "How many of them make accepting connections pause.", func() float64 { return crowdedAt }),
 			gauge("unopened", "Sockets without an open session.", func() float64 { return float64(h.unopened.Load()) }),
 			gauge("queued_bytes", "Bytes that wait for slow sockets.", func() float64 { return float64(h.budget.used.Load()) }))
 	}

@@ -79,6 +79,9 @@ func (s *session) enqueue(ctx context.Context, f frame, data []byte) bool {
 	if len(s.jobs) > 0 && (len(s.jobs) >= cfg.MaxInFlight || s.jobBytes+len(data) > cfg.InFlightBytes) {
 		return false
 	}
+	if s.stage == stageNew {
+		s.askLocked()
+	}
 	s.jobs = append(s.jobs, job{frame: f.clone(data), size: len(data)})
 	s.jobBytes += len(data)
 	if !s.working {

@@ -57,6 +57,7 @@ type session struct {
 	closeBy  time.Duration // hub uptime at which the connection is cut; 0 before the close frame
 	told     bool          // observers know of the session
 	settled  bool          // no longer counted among the unopened
+	asking   bool          // counted among those whose session.open is under way
 
 	seating    *seating      // in open topics; nil: none
 	subscribed bool          // to its user's topic
@@ -220,6 +221,7 @@ func (s *session) end(e ending) {
 func (s *session) endLocked(now time.Duration) {
 	s.stage = stageEnded
 	s.jobs, s.jobBytes = nil, 0
+	s.askedLocked()
 	s.closeBy = now + s.hub.cfg.CloseTimeout
 	s.sealLocked(s.form.closing(s.ending.code, s.ending.text), s.ending.drop, now)
 	s.hub.wheel.schedule(s, s.closeBy)
@@ -244,6 +246,7 @@ func (s *session) depart(ctx context.Context) {
 	s.stage = stageEnded
 	s.jobs, s.jobBytes = nil, 0
 	s.pos, s.held = nil, heldEvents{}
+	s.askedLocked()
 	s.killLocked()
 	s.mu.Unlock()
 
@@ -275,6 +278,31 @@ func (s *session) settle() {
 		s.hub.unopened.Add(-1)
 	}
 }
+
+// askLocked counts the session among those that want to be opened.
+func (s *session) askLocked() {
+	if !s.asking {
+		s.asking = true
+		s.hub.asking.Add(1)
+	}
+}
+
+// askedLocked says that session.open was answered or will not be.
+func (s *session) askedLocked() {
+	if s.asking {
+		s.asking = false
+		s.hub.asking.Add(-1)
+	}
+}
+
+// crowdedAt is how many sessions wait to be opened when it is better to let
+// others wait outside: as many as are opened within some ten milliseconds.
+const crowdedAt = 512
+
+// Crowded reports whether so many sessions wait to be opened that whoever
+// accepts connections should pause: a connection that waits to be accepted costs
+// nothing, one that is accepted and then runs out of time was work for nothing.
+func (h *Hub) Crowded() bool { return h.asking.Load() >= crowdedAt }
 
 // spawnLocked runs f unless the connection is gone, on the crew if one is
 // given. f must call tasks.Done.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"parley/internal/clock"
@@ -70,6 +71,9 @@ type Node struct {
 	baseURL  string
 	parts    *parts
 	server   *http.Server
+
+	lobby      *lobby
+	handshakes http.Handler
 }
 
 // New makes a node from opts. When it fails, everything it opened is closed again.
@@ -101,9 +105,10 @@ func New(ctx context.Context, opts Options) (*Node, error) {
 		return nil, errors.Join(err, n.parts.close(), listener.Close())
 	}
 	waiting := newLobby(opts.Config.HTTP.MaxWaiting, n.parts.registry)
+	n.lobby, n.handshakes = waiting, handler
 	n.server = &http.Server{
-		Handler: waiting.through(handler), ConnContext: waiting.enter, ConnState: waiting.state, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
+		Handler: waiting.through(handler), ConnContext: waiting.enter, ConnState: waiting.state, ReadHeaderTimeout: headerTimeout, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: headerMax, ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
 	}
 	return n, nil
 }
@@ -181,7 +186,12 @@ func (n *Node) serve(ctx context.Context) error {
 			ended <- n.server.ServeTLS(n.listener, n.opts.Config.HTTP.CertFile, n.opts.Config.HTTP.KeyFile)
 			return
 		}
-		ended <- n.server.Serve(n.listener)
+		f := newFront(n.listener, n.handshakes, n.lobby, n.parts.hub.Crowded, n.log)
+		var front sync.WaitGroup
+		front.Go(f.run)
+		err := n.server.Serve(f)
+		front.Wait()
+		ended <- err
 	}()
 	select {
 	case err := <-ended:

@@ -17,6 +17,7 @@ type lobby struct {
 	max     int // negative: no limit
 	evicted prometheus.Counter
 	silent  prometheus.Counter
+	paused  prometheus.Counter
 
 	mu      sync.Mutex
 	waiting *list.List // of *visitor, the oldest first
@@ -41,7 +42,9 @@ func newLobby(most int, metrics prometheus.Registerer) *lobby {
 		max: most, waiting: list.New(), by: make(map[net.Conn]*visitor),
 		evicted: ends.WithLabelValues("evicted"), silent: ends.WithLabelValues("silent"),
 	}
-	metrics.MustRegister(ends,
+	l.paused = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "parley_http_accept_pauses_total", Help: "Times that accepting connections paused because many sessions waited to be opened."})
+	metrics.MustRegister(ends, l.paused,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_http_waiting", Help: "Connections that have not sent a whole request yet."},
 			func() float64 { return float64(l.size()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_http_waiting_capacity", Help: "The most of them; negative: no limit."},
@@ -57,6 +60,11 @@ func (l *lobby) size() int {
 
 // enter takes a connection in (http.Server.ConnContext).
 func (l *lobby) enter(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, visitorKey{}, l.admit(c))
+}
+
+// admit takes a connection in.
+func (l *lobby) admit(c net.Conn) *visitor {
 	v := &visitor{conn: c}
 	var oldest net.Conn
 	l.mu.Lock()
@@ -72,7 +80,30 @@ func (l *lobby) enter(ctx context.Context, c net.Conn) context.Context {
 		l.evicted.Inc()
 		_ = rawConn(oldest).Close() // its reader notices
 	}
-	return context.WithValue(ctx, visitorKey{}, v)
+	return v
+}
+
+// leave lets a visitor go on; it reports whether it was still waiting.
+func (l *lobby) leave(v *visitor) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.removeLocked(v)
+}
+
+// clear closes every connection that still waits.
+func (l *lobby) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.by {
+		_ = rawConn(c).Close() // its reader notices
+	}
+}
+
+// gone notices a visitor that will not ask.
+func (l *lobby) gone(v *visitor) {
+	if l.leave(v) {
+		l.silent.Inc()
+	}
 }
 
 // rawConn is the connection below TLS, whose closing alert might wait.
@@ -101,10 +132,9 @@ func (l *lobby) state(c net.Conn, s http.ConnState) {
 	}
 	l.mu.Lock()
 	v := l.by[c]
-	left := v != nil && l.removeLocked(v)
 	l.mu.Unlock()
-	if left {
-		l.silent.Inc()
+	if v != nil {
+		l.gone(v)
 	}
 }
 
@@ -112,11 +142,7 @@ func (l *lobby) state(c net.Conn, s http.ConnState) {
 func (l *lobby) through(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if v, ok := r.Context().Value(visitorKey{}).(*visitor); ok {
-			v.asked.Do(func() {
-				l.mu.Lock()
-				l.removeLocked(v)
-				l.mu.Unlock()
-			})
+			v.asked.Do(func() { l.leave(v) })
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -1,0 +1,259 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Bounds of a request, as the front reads it and as net/http does.
+const (
+	headerTimeout  = 10 * time.Second
+	headerMax      = 16 << 10
+	frontReadsOnce = 2 << 10
+)
+
+// front takes the node's connections. A handshake for a socket, told by how the
+// first packet begins, is read and answered here; all others are for net/http,
+// of which front is the listener. net/http keeps 12 KiB, a context and a second
+// goroutine for each connection and cannot take them back from one that is taken
+// over, which was a sixth of what a connecting socket costs.
+type front struct {
+	listener net.Listener
+	handler  http.Handler
+	lobby    *lobby
+	crowded  func() bool // whoever comes should wait outside
+	log      *slog.Logger
+
+	others chan accepted // for net/http
+	closed chan struct{}
+	close  func() error
+	guests sync.WaitGroup
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// newFront accepts from l, which it closes, until Close is called; handler
+// answers handshakes.
+func newFront(l net.Listener, handler http.Handler, waiting *lobby, crowded func() bool, log *slog.Logger) *front {
+	f := &front{listener: l, handler: handler, lobby: waiting, crowded: crowded, log: log, others: make(chan accepted), closed: make(chan struct{})}
+	f.close = sync.OnceValue(func() error {
+		close(f.closed)
+		return l.Close()
+	})
+	return f
+}
+
+// Accept implements net.Listener with the connections that are no sockets.
+func (f *front) Accept() (net.Conn, error) {
+	select {
+	case a := <-f.others:
+		return a.conn, a.err
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (f *front) Close() error { return f.close() }
+
+// Addr implements net.Listener.
+func (f *front) Addr() net.Addr { return f.listener.Addr() }
+
+// run accepts until Close; it returns when the connections it has read from are
+// answered, handed over or closed.
+func (f *front) run() {
+	defer f.guests.Wait()
+	defer f.lobby.clear()
+	for {
+		f.pause()
+		c, err := f.listener.Accept()
+		if err == nil {
+			v := f.lobby.admit(c)
+			f.guests.Go(func() { f.greet(c, v) })
+			continue
+		}
+		if !f.hand(accepted{err: err}) || errors.Is(err, net.ErrClosed) {
+			return
+		}
+	}
+}
+
+// How long accepting pauses at most for one connection, and how often it looks.
+const (
+	pauseMost = 50 * time.Millisecond
+	pauseLook = time.Millisecond
+)
+
+// pause waits while it is crowded inside: the kernel keeps who comes meanwhile.
+func (f *front) pause() {
+	if !f.crowded() {
+		return
+	}
+	f.lobby.paused.Inc()
+	tick := time.NewTicker(pauseLook)
+	defer tick.Stop()
+	for end := time.Now().Add(pauseMost); f.crowded() && time.Now().Before(end); {
+		select {
+		case <-tick.C:
+		case <-f.closed:
+			return
+		}
+	}
+}
+
+// hand gives net/http a connection, or the error that it asks about again.
+func (f *front) hand(a accepted) bool {
+	select {
+	case f.others <- a:
+		return true
+	case <-f.closed:
+		return false
+	}
+}
+
+// greet finds out whose a connection is.
+func (f *front) greet(c net.Conn, v *visitor) {
+	_ = c.SetReadDeadline(time.Now().Add(headerTimeout))
+	switch socket, err := asksForSocket(c); {
+	case err != nil:
+		f.lobby.gone(v)
+		_ = c.Close()
+	case socket:
+		f.answer(c, v)
+	default:
+		f.lobby.leave(v)
+		_ = c.SetReadDeadline(time.Time{})
+		if !f.hand(accepted{conn: c}) {
+			_ = c.Close()
+		}
+	}
+}
+
+// socketLine is how a request for a socket begins.
+const socketLine = "GET /v1/socket"
+
+var requests = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, frontReadsOnce) }}
+
+// answer reads the handshake's request and has it handled.
+func (f *front) answer(c net.Conn, v *visitor) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.log.Error("handshake panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			_ = c.Close()
+		}
+	}()
+	w := &handshake{conn: c, left: headerMax, in: requests.Get().(*bufio.Reader)}
+	w.in.Reset(w)
+	r, err := http.ReadRequest(w.in)
+	switch {
+	case err == nil && r.Host == "" && r.ProtoAtLeast(1, 1):
+		err = errNoHost
+		fallthrough
+	case err != nil:
+		f.lobby.gone(v)
+		w.refuse(err)
+	default:
+		f.lobby.leave(v)
+		r.RemoteAddr = c.RemoteAddr().String()
+		f.handler.ServeHTTP(w, r)
+	}
+	w.finish()
+	w.in.Reset(nil)
+	requests.Put(w.in)
+}
+
+var (
+	errTooMuchHeader = errors.New("the request's header is too large")
+	errNoHost        = errors.New("the request has no Host header")
+)
+
+// handshake is a request for a socket on its way: what the request is read from
+// and what it is answered to.
+type handshake struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	left   int // of what may be read
+	taken  bool
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+// Read implements io.Reader within the bound of a header.
+func (w *handshake) Read(b []byte) (int, error) {
+	if w.left <= 0 {
+		return 0, errTooMuchHeader
+	}
+	n, err := w.conn.Read(b[:min(len(b), w.left)])
+	w.left -= n
+	return n, err
+}
+
+// Header implements http.ResponseWriter.
+func (w *handshake) Header() http.Header {
+	if w.header == nil {
+		w.header = http.Header{}
+	}
+	return w.header
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *handshake) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *handshake) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
+
+// Hijack implements http.Hijacker. What it returns to read from is good until
+// the handler returns.
+func (w *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.taken = true
+	return w.conn, bufio.NewReadWriter(w.in, nil), nil
+}
+
+// refuse answers a request that cannot be read; who has gone hears nothing.
+func (w *handshake) refuse(err error) {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, errTooMuchHeader):
+		http.Error(w, "Request header fields too large", http.StatusRequestHeaderFieldsTooLarge)
+	default:
+		http.Error(w, "Bad request: "+err.Error(), http.StatusBadRequest)
+	}
+}
+
+// finish sends what was not taken over and closes its connection.
+func (w *handshake) finish() {
+	if w.taken {
+		return
+	}
+	if w.status != 0 {
+		w.Header().Set("Connection", "close")
+		resp := http.Response{
+			StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
+			Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Close: true,
+		}
+		_ = w.conn.SetDeadline(time.Now().Add(headerTimeout))
+		_ = resp.Write(w.conn) // the client may have gone
+	}
+	_ = w.conn.Close()
+}
