@@ -46,8 +46,8 @@ type Head struct {
 
 // Log reads the conversations' logs.
 type Log interface {
-	// Heads returns each user's conversations with their last numbers. What it
-	// returns includes every entry whose publication came before the call.
+	// Heads returns the conversations of each of users with their last numbers.
+	// What it returns includes every entry whose publication came before the call.
 	Heads(ctx context.Context, users []wire.UserID) (map[wire.UserID][]Head, error)
 	// Entries returns up to limit entries numbered after after, in order. A
 	// *wire.Problem of status 403 or 404 means that user may not read conv.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"parley/hub"
-	"parley/hub/broker"
 	"parley/wire"
 )
 
@@ -109,40 +108,6 @@ func TestHeartbeat_TriesAgainWhenTheLogWasAway(t *testing.T) {
 			t.Errorf("counted %v", got)
 		}
 	})
-}
-
-// telling is a bus that can be made to say that it lost something.
-type telling struct {
-	broker.Broker
-	mu sync.Mutex
-	r  broker.Receiver
-}
-
-func (b *telling) Run(ctx context.Context, r broker.Receiver) error {
-	b.mu.Lock()
-	b.r = r
-	b.mu.Unlock()
-	return b.Broker.Run(ctx, r)
-}
-
-// A bus that lost something has heads compared though it is not their time yet.
-func TestHeartbeat_ComparesHeadsAfterALoss(t *testing.T) {
-	w := newWorld()
-	w.conversation(conv, "ann")
-	bus := &telling{Broker: broker.NewMemory(broker.MemoryConfig{})}
-	n := startNodeOn(t, w, bus, func(c *hub.Config) { c.Heartbeat, c.HeadsEvery = time.Second, time.Hour })
-	c, _ := n.open("ann", "a", nil)
-	w.write(nil, conv, "lost")
-	c.beat()
-	if len(c.events) != 0 {
-		t.Fatal("heads were compared too early for this test")
-	}
-	bus.mu.Lock()
-	bus.r.Lost(t.Context())
-	bus.mu.Unlock()
-	if ev := c.event(); ev.Seq != 1 {
-		t.Errorf("got %+v", ev)
-	}
 }
 
 type graceFor struct {

@@ -10,6 +10,9 @@ import (
 // readPage is how many entries are read from the log at once.
 const readPage = 100
 
+// errReaders says that too many sessions read the log.
+var errReaders = errors.New("hub: too many sessions read the log")
+
 // startReadingLocked has the log read for what the client lacks, unless it is being read already.
 func (s *session) startReadingLocked(ctx context.Context) {
 	if s.reading {
@@ -47,9 +50,7 @@ func (s *session) catchUp(ctx context.Context) {
 // readOn reads one page of what p lacks and queues it; it returns how many entries that were.
 func (s *session) readOn(ctx context.Context, lacks position) int {
 	h, conv := s.hub, lacks.conv
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
-	defer cancel()
-	entries, err := h.backend.Entries(ctx, s.caller.User, conv, lacks.sent, readPage)
+	entries, err := s.readLog(ctx, conv, lacks.sent)
 	var p *wire.Problem
 	switch {
 	case errors.As(err, &p) && (p.Status == 403 || p.Status == 404):
@@ -99,4 +100,16 @@ func (s *session) queueEntries(entries []wire.Event) (sent int) {
 	}
 	s.flush()
 	return sent
+}
+
+// readLog reads a page of conv's log, once fewer than logReaders do so.
+func (s *session) readLog(ctx context.Context, conv wire.ConversationID, after int64) ([]wire.Event, error) {
+	h := s.hub
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
+	defer cancel()
+	if !h.reading.enter(ctx, h.cfg.CallTimeout) {
+		return nil, errReaders
+	}
+	defer h.reading.leave()
+	return h.backend.Entries(ctx, s.caller.User, conv, after, readPage)
 }

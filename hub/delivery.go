@@ -121,13 +121,8 @@ func (r *receiver) fanOut(ctx context.Context, m *broker.Message) (sockets int) 
 	return sockets
 }
 
-// Lost implements broker.Receiver: at its next heartbeat every session compares its positions.
-func (r *receiver) Lost(context.Context) {
-	r.losses.Add(1)
-	r.doubtAll()
-	r.metrics.drops[dropLost].Inc()
-	r.cfg.Log.Warn("bus may have lost messages: comparing heads")
-}
+// Lost implements broker.Receiver: within seconds every session's positions are compared with the log.
+func (r *receiver) Lost(context.Context) { r.lose() }
 
 // deliver queues one message for the session if it is meant and due. first says
 // that the session has something to flush and was not on the round's list yet.

@@ -10,7 +10,7 @@ import (
 // most so many people. While they are busy, who comes waits for the next one.
 const (
 	headReaders = 1
-	headsAtOnce = 256
+	headsAtOnce = 200
 )
 
 // headsAsk is one person whose heads are wanted.

@@ -43,6 +43,8 @@ type Hub struct {
 	checks      chan []*session // sessions whose heads are to be compared
 	headsAsks   chan headsAsk
 	owing       owing
+	lost        chan struct{} // asks for all of them
+	reading     turnstile     // of those that read the log
 	stamp       atomic.Int64
 	losses      atomic.Int64 // how often the bus may have lost something
 	sockets     atomic.Int64
@@ -71,6 +73,7 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 		opening:   make(turnstile, maxOpeners),
 		audiences: newAudiences(), readers: newReaders(),
 		checks: make(chan []*session, 1), headsAsks: make(chan headsAsk, headsAtOnce),
+		lost: make(chan struct{}, 1), reading: make(turnstile, logReaders),
 		live:  make(map[*session]struct{}),
 		owing: owing{wake: make(chan struct{}, 1)},
 	}
@@ -99,6 +102,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	for range headReaders {
 		g.Go(func() error { h.readHeads(running); return nil })
 	}
+	g.Go(func() error { h.compareLost(running); return nil })
 	for range streamReaders {
 		g.Go(func() error { h.readStreams(running); return nil })
 	}

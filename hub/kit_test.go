@@ -39,9 +39,12 @@ type world struct {
 	authHook, headsHook, headsDone func()
 	headsGate                      chan struct{} // if set, Heads waits until it is closed
 	headReads                      []int         // for how many people each call of Heads was
-	// entriesErr is what Entries answers.
-	entriesErr error
-	reads      atomic.Int64 // calls of Entries
+	// These, set before the hub runs, see each call of Heads and Entries.
+	onHeads   func([]wire.UserID)
+	onEntries func()
+	// These are what Entries and Heads answer.
+	entriesErr, headsErr error
+	reads, asked         atomic.Int64 // calls of Entries and Heads
 	// deny may refuse a token, which is a good one or not.
 	deny func(addr netip.Addr, good bool) error
 }
@@ -93,6 +96,10 @@ func (w *world) Call(ctx context.Context, c wire.Caller, method string, params j
 }
 
 func (w *world) Heads(_ context.Context, users []wire.UserID) (map[wire.UserID][]hub.Head, error) {
+	w.asked.Add(1)
+	if w.onHeads != nil {
+		w.onHeads(users)
+	}
 	once(&w.headsHook)
 	defer once(&w.headsDone)
 	if w.headsGate != nil {
@@ -100,6 +107,9 @@ func (w *world) Heads(_ context.Context, users []wire.UserID) (map[wire.UserID][
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.headsErr != nil {
+		return nil, w.headsErr
+	}
 	w.headReads = append(w.headReads, len(users))
 	heads := make(map[wire.UserID][]hub.Head)
 	for conv, members := range w.members {
@@ -114,6 +124,9 @@ func (w *world) Heads(_ context.Context, users []wire.UserID) (map[wire.UserID][
 
 func (w *world) Entries(_ context.Context, u wire.UserID, conv wire.ConversationID, after int64, limit int) ([]wire.Event, error) {
 	w.reads.Add(1)
+	if w.onEntries != nil {
+		w.onEntries()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.entriesErr != nil {
@@ -204,7 +217,12 @@ func (n *node) handler() http.Handler {
 // startPipeNode serves over pipes in memory, for bubbles whose time is not the machine's.
 func startPipeNode(t testing.TB, w *world, options ...option) *node {
 	t.Helper()
-	n := runHub(t, w, broker.NewMemory(broker.MemoryConfig{}), options...)
+	return startPipeNodeOn(t, w, broker.NewMemory(broker.MemoryConfig{}), options...)
+}
+
+func startPipeNodeOn(t testing.TB, w *world, bus broker.Broker, options ...option) *node {
+	t.Helper()
+	n := runHub(t, w, bus, options...)
 	listener := pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: n.handler()}
 	served := make(chan error, 1)

@@ -47,7 +47,9 @@ type metrics struct {
 	holes      prometheus.Counter
 	recovered  prometheus.Counter
 
-	callSeconds, fanout, batch, resumed, headReads prometheus.Histogram
+	compared [causeCount]prometheus.Counter
+
+	callSeconds, fanout, batch, resumed, headReads, lossSeconds prometheus.Histogram
 }
 
 func newMetrics(h *Hub) *metrics {
@@ -72,6 +74,7 @@ func newMetrics(h *Hub) *metrics {
 		callSeconds: histogram("call_seconds", "Time of operations called on sockets.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
 		fanout:      histogram("fanout_sockets", "Sockets reached by an event.", prometheus.ExponentialBuckets(1, 4, 9)),
 		batch:       histogram("batch_messages", "Messages that left together in one write to a socket.", prometheus.ExponentialBuckets(1, 2, 9)),
+		lossSeconds: histogram("loss_seconds", "Time from the word that the bus lost messages until every session was compared with the log.", prometheus.ExponentialBuckets(0.25, 2, 8)),
 		resumed:     histogram("resume_entries", "Entries read from the log to bring a session up to date.", prometheus.ExponentialBuckets(1, 4, 8)),
 		headReads:   histogram("head_read_people", "People whose conversations' heads were read at once, for opening or comparing sessions.", prometheus.ExponentialBuckets(1, 4, 5)),
 	}
@@ -97,9 +100,13 @@ func newMetrics(h *Hub) *metrics {
 	for i, name := range dropNames {
 		m.drops[i] = drops.WithLabelValues(name)
 	}
+	compared := vec("heads_compared_total", "Sessions whose positions were compared with the log, by what asked for it.", "cause")
+	for i, name := range causeNames {
+		m.compared[i] = compared.WithLabelValues(name)
+	}
 	if r := h.cfg.Metrics; r != nil {
 		r.MustRegister(m.opens, accepted, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.recovered, m.callSeconds, m.fanout,
-			m.batch, m.resumed, m.headReads, requests, drops,
+			m.batch, m.resumed, m.headReads, m.lossSeconds, compared, requests, drops,
 			gauge("topics", "Open topics that sessions of this node have joined.", func() float64 { return float64(len(h.audiences.all())) }),
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
 			gauge("sockets_capacity", "The most of them; negative: no limit.", func() float64 { return float64(h.cfg.MaxSockets) }),

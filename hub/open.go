@@ -79,12 +79,13 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	if h.signedOut(s.identity()) {
 		return nil, s.turnAway(h.problem("token_revoked"))
 	}
+	losses := h.losses.Load()
 	heads, err := h.headsOf(ctx, id.User)
 	if err != nil {
 		h.cfg.Log.Warn("heads not read", "user", id.User, "err", err)
 		return nil, s.turnAway(h.problem("node_busy"))
 	}
-	return s.begin(heads, in)
+	return s.begin(heads, losses, in)
 }
 
 // signedOut reports whether b was signed out, whatever its token's check said.
@@ -236,8 +237,9 @@ func (s *session) join(ctx context.Context, id Identity, in openParams) *wire.Pr
 }
 
 // begin opens the session: its answer is queued first, then what was held back;
-// afterJob then reads what the client missed.
-func (s *session) begin(heads []Head, in openParams) (json.RawMessage, *wire.Problem) {
+// afterJob then reads what the client missed. The heads were asked for after so
+// many losses.
+func (s *session) begin(heads []Head, losses int64, in openParams) (json.RawMessage, *wire.Problem) {
 	h := s.hub
 	result := openResult{
 		Session: s.id, User: s.caller.User, Device: in.Device, HeartbeatS: int(h.cfg.Heartbeat / time.Second),
@@ -260,7 +262,7 @@ func (s *session) begin(heads []Head, in openParams) (json.RawMessage, *wire.Pro
 	defer s.mu.Unlock()
 	slices.SortFunc(pos, func(a, b position) int { return strings.Compare(string(a.conv), string(b.conv)) })
 	s.pos = pos
-	s.opened = result.ServerTime
+	s.opened, s.losses = result.ServerTime, losses
 	return body, nil
 }
 
@@ -303,8 +305,11 @@ func (s *session) afterJob(ctx context.Context) {
 	s.told, s.reading = true, true
 	s.nextBeat = s.hub.firstBeat()
 	firstBeat := s.nextBeat
-	caller := s.caller
+	caller, missed := s.caller, s.losses != s.hub.losses.Load()
 	s.mu.Unlock()
+	if missed { // something was lost while the session opened, and the round may have passed it by
+		s.hub.askRound()
+	}
 	if reason != "" {
 		s.end(slow(reason))
 	}

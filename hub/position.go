@@ -62,16 +62,17 @@ func (ps *positions) begin(conv wire.ConversationID, seq int64) int {
 	return i
 }
 
-// know takes note that conv's log has come to head, and reports whether the client lacks something.
-func (ps *positions) know(conv wire.ConversationID, head int64) (behind bool) {
+// know takes note that conv's log has come to head, and reports whether the
+// client lacks something, or the conversation is new to the session.
+func (ps *positions) know(conv wire.ConversationID, head int64) (behind, fresh bool) {
 	i, ok := ps.find(conv)
 	if !ok { // joined without an entry that rang: the client learns of it by the heartbeat's heads
 		*ps = slices.Insert(*ps, i, position{conv: conv, sent: head, want: head, moved: true})
-		return false
+		return false, true
 	}
 	p := &(*ps)[i]
 	p.want = max(p.want, head)
-	return p.want > p.sent
+	return p.want > p.sent, false
 }
 
 // behind returns a conversation of which the client lacks entries.

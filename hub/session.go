@@ -65,7 +65,7 @@ type session struct {
 	owes       bool          // on the list of those whose answer waits
 	nextBeat   time.Duration // hub uptime of the next heartbeat
 	checked    time.Duration // hub uptime of the last comparison with the log's heads
-	losses     int64         // the hub's losses then
+	losses     int64         // the hub's losses then, or when it opened
 	tasks      sync.WaitGroup
 
 	cancel context.CancelFunc // of the context its operations run in; nil: the hub's own

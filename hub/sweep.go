@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"parley/wire"
@@ -177,7 +176,8 @@ func (h *Hub) beat(ctx context.Context, sessions []*session) {
 	}
 }
 
-// beat sends the session's heartbeat: quiet, unless conversations moved.
+// beat sends the session's heartbeat: quiet, unless conversations moved. With
+// a nil quiet it sends none then.
 func (s *session) beat(quiet []byte) {
 	s.mu.Lock()
 	heads := s.pos.moved()
@@ -185,7 +185,9 @@ func (s *session) beat(quiet []byte) {
 	if heads != nil {
 		quiet = heartbeatFrame(heartbeat{Time: s.hub.cfg.Clock.Now(), Heads: heads})
 	}
-	s.push(quiet)
+	if quiet != nil {
+		s.push(quiet)
+	}
 }
 
 func heartbeatFrame(b heartbeat) []byte {
@@ -194,69 +196,4 @@ func heartbeatFrame(b heartbeat) []byte {
 		return nil
 	}
 	return textFrame(heartbeatPrefix, body, closeBrace)
-}
-
-// checkHeads compares sessions' positions with the log's heads before their
-// heartbeats, until ctx ends. Many sessions share a read.
-func (h *Hub) checkHeads(ctx context.Context) {
-	for {
-		var sessions []*session
-		select {
-		case <-ctx.Done():
-			return
-		case sessions = <-h.checks:
-		}
-		quiet := heartbeatFrame(heartbeat{Time: h.cfg.Clock.Now(), Heads: map[wire.ConversationID]int64{}})
-		for some := range slices.Chunk(sessions, headsAtOnce) {
-			h.compareAll(ctx, some)
-			if ctx.Err() != nil {
-				return
-			}
-			for _, s := range some {
-				s.beat(quiet)
-			}
-		}
-	}
-}
-
-// compareAll has the log read for what the sessions turn out to lack.
-func (h *Hub) compareAll(ctx context.Context, sessions []*session) {
-	losses := h.losses.Load()
-	users := make([]wire.UserID, 0, len(sessions))
-	asked := make(map[wire.UserID]bool, len(sessions))
-	for _, s := range sessions {
-		if u := s.caller.User; !asked[u] {
-			asked[u] = true
-			users = append(users, u)
-		}
-	}
-	heads, err := h.askHeads(ctx, users)
-	if err != nil {
-		h.cfg.Log.Warn("heads not compared", "sessions", len(sessions), "err", err)
-		h.metrics.drops[dropCheck].Add(float64(len(sessions)))
-		return
-	}
-	for _, s := range sessions {
-		s.compare(ctx, heads[s.caller.User], losses)
-	}
-}
-
-// compare compares the session's positions with its user's heads, which were
-// read after so many losses.
-func (s *session) compare(ctx context.Context, heads []Head, losses int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stage != stageOpen {
-		return
-	}
-	s.losses, s.checked = losses, s.hub.uptime()
-	behind := false
-	for _, head := range heads {
-		if s.pos.know(head.Conversation, head.Seq) {
-			behind = true
-		}
-	}
-	if behind {
-		s.startReadingLocked(ctx)
-	}
 }

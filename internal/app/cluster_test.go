@@ -99,6 +99,22 @@ func TestNodes_RedisRestartsUnderChat(t *testing.T) {
 	})
 }
 
+// What was said while Redis was away is on the other node as soon as Redis is
+// back: the next heartbeat would be an hour away.
+func TestNodes_ALossIsMadeGoodWithoutAHeartbeat(t *testing.T) {
+	twoNodes(t, func(_ *testing.T, a, b *node, redis *redistest.Server) {
+		buyer, seller := a.join("buyer", "b1"), b.join("seller", "s1")
+		conv := directWith(buyer, "seller")
+		buyer.say(conv, "before")
+		seller.awaitText("before")
+		redis.Kill()
+		buyer.say(conv, "meanwhile")
+		redis.Restart()
+		seller.awaitText("meanwhile")
+		seller.hasLog(conv)
+	}, "hub.heartbeat=1h")
+}
+
 // awaitPresence waits until user is shown in a state.
 func (p *person) awaitPresence(user, state string) {
 	p.t.Helper()

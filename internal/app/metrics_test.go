@@ -113,7 +113,7 @@ func TestMetrics_AreDocumented(t *testing.T) {
 
 // fewValued are the labels there may be: each has few values, none of which
 // comes from a user.
-var fewValued = []string{"action", "change", "code", "consumer", "direction", "kind", "le", "operation", "outcome", "reason", "result", "rule", "status", "transport"}
+var fewValued = []string{"action", "cause", "change", "code", "consumer", "direction", "kind", "le", "operation", "outcome", "reason", "result", "rule", "status", "transport"}
 
 func TestMetrics_AreNamedByConvention(t *testing.T) {
 	for _, m := range ours(start(t, t.TempDir()).metrics()) {
