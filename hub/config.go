@@ -97,7 +97,10 @@ type Config struct {
 	// SignedOut tells whether a device's tokens that were issued then are
 	// withdrawn: the token of a session need not name its device. nil: none are.
 	SignedOut func(user wire.UserID, device wire.DeviceID, issued time.Time) bool
-	// OnTold takes what TellNodes was given on any node, this one included. It
+	// Node is this node's name among the others, for TellNode; empty: it has none.
+	Node string
+	// OnTold takes what TellNodes was given on any node, this one included, and
+	// TellNode on any for this one. It
 	// must not block; nil ignores it.
 	OnTold func(body []byte)
 	// Clock tells when tokens expire. Heartbeats, timeouts and ages follow the machine.

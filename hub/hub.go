@@ -112,10 +112,16 @@ func (h *Hub) Run(ctx context.Context) error {
 	return errors.Join(err, stopReading())
 }
 
-// hearNodes subscribes to what is meant for every node.
+// hearNodes subscribes to what is meant for every node, and for this one.
 func (h *Hub) hearNodes(ctx context.Context) error {
-	if err := h.bus.Subscribe(ctx, topicNodes); err != nil && ctx.Err() == nil {
-		return err
+	topics := []string{topicNodes}
+	if h.cfg.Node != "" {
+		topics = append(topics, topicOf(h.cfg.Node))
+	}
+	for _, topic := range topics {
+		if err := h.bus.Subscribe(ctx, topic); err != nil && ctx.Err() == nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -104,6 +104,9 @@ func (r *roster) remove(s *session) {
 // user's id, which has no "#".
 const topicNodes = "#nodes"
 
+// topicOf is the bus topic that reaches one node.
+func topicOf(node string) string { return "#node:" + node }
+
 // enter puts s on the roster and subscribes to its user's topic. It returns the
 // sessions of the same device, here, that s replaces.
 func (h *Hub) enter(ctx context.Context, s *session) (older []*session, err error) {

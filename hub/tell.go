@@ -17,5 +17,16 @@ func (h *Hub) TellNodes(body []byte) error {
 	return nil
 }
 
+// TellNode hands body to OnTold of the node that has that name in its
+// Config.Node, as TellNodes does.
+func (h *Hub) TellNode(node string, body []byte) error {
+	err := h.bus.Publish(&broker.Message{Kind: kindTold, Frame: body, To: []broker.Target{{Topic: topicOf(node)}}})
+	if err != nil {
+		h.metrics.drops[dropBus].Inc()
+		return fmt.Errorf("hub: node not told: %w", err)
+	}
+	return nil
+}
+
 // Sockets is how many sockets are on this node.
 func (h *Hub) Sockets() int { return int(h.sockets.Load()) }

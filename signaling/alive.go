@@ -82,17 +82,19 @@ func (s *Service) resume(ctx context.Context, id wire.CallID, by Endpoint, alive
 	return err
 }
 
-// SFUAlive takes the SFU's word that user's sound arrived there within the
-// last five seconds, or did not. The first such word connects the part.
-func (s *Service) SFUAlive(ctx context.Context, id wire.CallID, user wire.UserID, alive bool) error {
+// SFUAlive takes a node's word that user's sound arrived there within the last
+// five seconds, or did not. The first such word connects the part. That of a
+// node that does not hold the room any longer does not count.
+func (s *Service) SFUAlive(ctx context.Context, node string, id wire.CallID, user wire.UserID, alive bool) error {
 	if !alive {
 		return nil // silence speaks for itself
 	}
 	now := stamp(s.Clock.Now())
 	var known bool
 	err := s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		n, err := tx.Exec("UPDATE call_alive SET due_at = ?, alive_at = ? WHERE call_id = ? AND user_id = ? AND media = 'sfu'",
-			millis(now.Add(LostAfter)), millis(now), id, user)
+		n, err := tx.Exec(`UPDATE call_alive SET due_at = ?, alive_at = ? WHERE call_id = ? AND user_id = ? AND media = 'sfu'
+			AND EXISTS (SELECT 1 FROM calls WHERE id = call_id AND host = ?)`,
+			millis(now.Add(LostAfter)), millis(now), id, user, node)
 		known = n > 0
 		return err
 	})
@@ -104,7 +106,7 @@ func (s *Service) SFUAlive(ctx context.Context, id wire.CallID, user wire.UserID
 		return err
 	}
 	p, ok := call.Find(user)
-	if !ok || !p.Present() || call.Media != SFU || call.State == Ended {
+	if !ok || !p.Present() || call.Media != SFU || call.Host != node || call.State == Ended {
 		return nil // a late word about somebody who has left
 	}
 	by := Endpoint{User: user, Device: p.Device}

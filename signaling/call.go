@@ -167,17 +167,22 @@ type Call struct {
 	Participants []Participant       `json:"participants"` // the caller first
 	RelayOnly    bool                `json:"relay_only,omitempty"`
 	E2E          bool                `json:"e2e,omitempty"`
-	Route        Route               `json:"route,omitempty"`
-	Transcript   string              `json:"transcript,omitempty"`
-	Verified     Verified            `json:"verified"`
-	Attempts     int                 `json:"attempts,omitempty"` // transcripts tried
-	CreatedAt    time.Time           `json:"created_at"`
-	AnsweredAt   time.Time           `json:"answered_at,omitzero"`
-	ActiveAt     time.Time           `json:"active_at,omitzero"`
-	EndedAt      time.Time           `json:"ended_at,omitzero"`
-	Reason       Reason              `json:"reason,omitempty"`
-	Detail       string              `json:"detail,omitempty"`
-	RingDeadline time.Time           `json:"ring_deadline"`
+	// Host is the node whose media server has the call's room; empty before the
+	// first device joins. Room counts the rooms that the call has had.
+	Host string `json:"host,omitempty"`
+	Room int    `json:"room,omitempty"`
+
+	Route        Route     `json:"route,omitempty"`
+	Transcript   string    `json:"transcript,omitempty"`
+	Verified     Verified  `json:"verified"`
+	Attempts     int       `json:"attempts,omitempty"` // transcripts tried
+	CreatedAt    time.Time `json:"created_at"`
+	AnsweredAt   time.Time `json:"answered_at,omitzero"`
+	ActiveAt     time.Time `json:"active_at,omitzero"`
+	EndedAt      time.Time `json:"ended_at,omitzero"`
+	Reason       Reason    `json:"reason,omitempty"`
+	Detail       string    `json:"detail,omitempty"`
+	RingDeadline time.Time `json:"ring_deadline"`
 }
 
 // Find returns user's part in the call.

@@ -19,6 +19,7 @@ const (
 	ActVerify    Action = "verify"    //
 	ActInvite    Action = "invite"    //
 	ActMute      Action = "mute"      //
+	ActPlace     Action = "place"     // a node's media server holds the room from now on
 	ActExpire    Action = "expire"    // a deadline has passed
 	ActTerminate Action = "terminate" // policy ends the call
 )
@@ -40,8 +41,9 @@ type Command struct {
 	Busy    bool        // invite: the invitee is in another call
 	Card    string      // invite: the signed caller card for the invitee
 
-	Muted  bool   // mute
-	Detail string // terminate
+	Muted     bool   // mute
+	Was, Host string // place: the node that holds the room now, and the one that shall
+	Detail    string // terminate
 }
 
 // EffectKind names an effect.

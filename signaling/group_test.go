@@ -228,11 +228,11 @@ func TestInvite_MovesADirectCallToTheSFUWithoutHangingUp(t *testing.T) {
 			t.Error("in the SFU a device speaks for itself")
 		}
 		for _, user := range []wire.UserID{"buyer", "seller", "guest1"} { // the SFU's word connects the seller; the guest has not answered
-			if err := w.calls.SFUAlive(t.Context(), call.ID, user, true); err != nil {
+			if err := w.calls.SFUAlive(t.Context(), "node_1", call.ID, user, true); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := w.calls.SFUAlive(t.Context(), call.ID, "seller", true); err != nil {
+		if err := w.calls.SFUAlive(t.Context(), "node_1", call.ID, "seller", true); err != nil {
 			t.Fatal(err)
 		}
 		for user, want := range map[wire.UserID]bool{"buyer": true, "seller": true, "guest1": false} {
@@ -311,14 +311,14 @@ func TestRoom_PromptMuteSlotsAndSpeakers(t *testing.T) {
 		if _, err := w.calls.Join(t.Context(), on("guest1/g1"), call.ID, sdpOffer); err != nil { // muted before: stays muted
 			t.Fatal(err)
 		}
-		if got := w.room.take(); !slices.Equal(got, []string{"play welcome", "mute guest1 true", "join guest1/g1", "mute guest1 true"}) {
+		if got := w.room.take(); !slices.Equal(got, []string{"play  welcome", "mute guest1 true", "join node_1 guest1/g1", "mute guest1 true"}) {
 			t.Errorf("the SFU was told %q", got)
 		}
 		w.sent.take()
-		if err := w.calls.SFUSlots(t.Context(), call.ID, signaling.Endpoint{User: "host", Device: "h"}, []signaling.Slot{{Mid: "1", User: "guest1"}}); err != nil {
+		if err := w.calls.SFUSlots(t.Context(), "node_1", call.ID, signaling.Endpoint{User: "host", Device: "h"}, []signaling.Slot{{Mid: "1", User: "guest1"}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.calls.SFUSpeakers(t.Context(), call.ID, []wire.UserID{"guest1"}); err != nil {
+		if err := w.calls.SFUSpeakers(t.Context(), "node_1", call.ID, []wire.UserID{"guest1"}); err != nil {
 			t.Fatal(err)
 		}
 		out := w.sent.take()

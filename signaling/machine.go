@@ -64,6 +64,10 @@ var transitions = []transition{
 	{ActMute, Connecting, []State{Connecting}, mute},
 	{ActMute, Active, []State{Active}, mute},
 
+	{ActPlace, Ringing, []State{Ringing}, place},
+	{ActPlace, Connecting, []State{Connecting}, place},
+	{ActPlace, Active, []State{Active}, place},
+
 	{ActExpire, Ringing, []State{Ringing, Ended}, expire},
 	{ActExpire, Connecting, []State{Connecting, Ended}, expire},
 	{ActExpire, Active, []State{Active, Ended}, expire},

@@ -39,7 +39,7 @@ var (
 	actions = []signaling.Action{ // what leads on more often than what ends, so that walks are long
 		signaling.ActAnswer, signaling.ActAnswer, signaling.ActAnswer, signaling.ActConnect, signaling.ActConnect, signaling.ActConnect, signaling.ActVerify,
 		signaling.ActRing, signaling.ActAnswer, signaling.ActDecline, signaling.ActCancel, signaling.ActHangup, signaling.ActConnect,
-		signaling.ActLose, signaling.ActResume, signaling.ActVerify, signaling.ActInvite, signaling.ActMute, signaling.ActExpire, signaling.ActTerminate,
+		signaling.ActLose, signaling.ActResume, signaling.ActVerify, signaling.ActInvite, signaling.ActMute, signaling.ActPlace, signaling.ActExpire, signaling.ActTerminate,
 	}
 )
 
@@ -70,6 +70,8 @@ func anyCommand(t *rapid.T) signaling.Command {
 		Invitee:    rapid.SampledFrom(people).Draw(t, "invitee"),
 		Busy:       rapid.IntRange(0, 5).Draw(t, "busy") == 0,
 		Muted:      rapid.Bool().Draw(t, "muted"),
+		Was:        rapid.SampledFrom([]string{"", "n1", "n2"}).Draw(t, "was"),
+		Host:       rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "host"),
 	}
 }
 
@@ -117,6 +119,8 @@ func (w *walker) compare(t *rapid.T, cmd signaling.Command, next signaling.Call,
 		t.Fatalf("%s changed nothing and yet %v", cmd.Action, effects)
 	case w.call.Kind == signaling.Group && next.Kind == signaling.Direct, w.call.Media == signaling.SFU && next.Media == signaling.P2P:
 		t.Fatalf("%s turned a group call back", cmd.Action)
+	case (next.Room == w.call.Room+1) != (next.Host != w.call.Host), next.Host != w.call.Host && (cmd.Was != w.call.Host || next.Media != signaling.SFU):
+		t.Fatalf("%+v moved the room from %d on %q to %d on %q", cmd, w.call.Room, w.call.Host, next.Room, next.Host)
 	}
 	for _, p := range w.call.Participants {
 		q, _ := next.Find(p.User)

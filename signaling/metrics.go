@@ -11,6 +11,7 @@ type metrics struct {
 	rtt       prometheus.Histogram
 	loss      prometheus.Histogram
 	conflicts prometheus.Counter
+	moved     prometheus.Counter
 	sweeps    prometheus.Counter
 	sweeping  prometheus.Histogram
 }
@@ -34,6 +35,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{0, .01, .02, .05, .1, .2, .5}}),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_call_conflicts_total", Help: "Changes of a call that ran again because another was faster."}),
+		moved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_call_rooms_moved_total", Help: "Rooms of calls that this node moved from a node that could not hold them any longer to another."}),
 		sweeps: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_call_sweep_failures_total", Help: "Sweeps over call deadlines that failed; they are tried again."}),
 		sweeping: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -49,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.signals.WithLabelValues(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.rtt, m.loss, m.conflicts, m.sweeps, m.sweeping)
+		reg.MustRegister(m.started, m.ended, m.signals, m.answer, m.rtt, m.loss, m.conflicts, m.moved, m.sweeps, m.sweeping)
 	}
 	return m
 }

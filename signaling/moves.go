@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"fmt"
 	"time"
 
 	"parley/wire"
@@ -280,6 +281,31 @@ func (s *step) moveToSFU() {
 			}
 		}
 	}
+}
+
+// place has a node hold the room. When another one held it, everybody has to
+// join anew: their sound counts once it comes there.
+func place(s *step) error {
+	c := s.call
+	switch {
+	case c.Media != SFU:
+		return fmt.Errorf("%w: the call is direct", ErrState)
+	case c.Host != s.cmd.Was, c.Host == s.cmd.Host:
+		return nil // another node was faster
+	}
+	c.Host = s.cmd.Host
+	c.Room++
+	if s.cmd.Was == "" {
+		return nil
+	}
+	c.Route = ""
+	for i := range c.Participants {
+		if p := &c.Participants[i]; p.Present() {
+			p.Route, p.Until = "", s.now.Add(ConnectTimeout)
+		}
+	}
+	s.emit(Effect{Kind: EffUpdate})
+	return nil
 }
 
 func mute(s *step) error {

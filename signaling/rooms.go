@@ -52,8 +52,13 @@ func (s *Service) Invite(ctx context.Context, c wire.Caller, id wire.CallID, use
 	return s.act(ctx, c, id, cmd)
 }
 
-// Join brings the caller's device into the call's room at the SFU: sdp is its
-// one offer, with the audio sections that the room will use.
+// joinTries bounds how often a join follows a room that moves meanwhile.
+const joinTries = 3
+
+// Join brings the caller's device into the call's room at the SFU, on whichever
+// node that is: sdp is its one offer, with the audio sections that the room will
+// use. The first to join chooses the node. Errors: those of the SFU besides
+// ErrUnknown, ErrNotParticipant, ErrEnded, ErrState, ErrNoSFU, ErrSignal.
 func (s *Service) Join(ctx context.Context, c wire.Caller, id wire.CallID, sdp string) (Joined, error) {
 	by, err := device(c)
 	if err != nil {
@@ -62,17 +67,32 @@ func (s *Service) Join(ctx context.Context, c wire.Caller, id wire.CallID, sdp s
 	if sdp, err = screenSDP(sdp, false); err != nil {
 		return Joined{}, err
 	}
-	if _, err := s.inRoom(ctx, id, by); err != nil {
-		return Joined{}, err
+	for range joinTries {
+		joined, ok, err := s.join(ctx, id, by, sdp)
+		if err != nil || ok {
+			return joined, err
+		}
 	}
-	answer, slots, err := s.SFU.Join(ctx, id, by.User, by.Device, sdp)
+	return Joined{}, ErrNoSFU
+}
+
+// join reports false when the room has moved meanwhile.
+func (s *Service) join(ctx context.Context, id wire.CallID, by Endpoint, sdp string) (joined Joined, ok bool, err error) {
+	call, err := s.hosted(ctx, id, by)
 	if err != nil {
-		return Joined{}, fmt.Errorf("signaling: join room: %w", err)
+		return Joined{}, false, err
 	}
-	call, err := s.inRoom(ctx, id, by)
+	room := call.Room
+	answer, slots, err := s.SFU.Join(ctx, call.Host, id, by.User, by.Device, sdp)
 	if err != nil {
+		return Joined{}, false, fmt.Errorf("signaling: join room: %w", err)
+	}
+	if call, err = s.inRoom(ctx, id, by); err != nil {
 		s.SFU.Leave(id, by.User, by.Device) // the call went on without this device meanwhile
-		return Joined{}, err
+		return Joined{}, false, err
+	}
+	if call.Room != room {
+		return Joined{}, false, nil // the old room lets go of who never connects
 	}
 	if p, _ := call.Find(by.User); p.Muted {
 		s.SFU.Mute(id, by.User, true)
@@ -80,7 +100,7 @@ func (s *Service) Join(ctx context.Context, c wire.Caller, id wire.CallID, sdp s
 	if slots == nil {
 		slots = []Slot{}
 	}
-	return Joined{Call: call.For(by.User), SDP: answer, Slots: slots}, nil
+	return Joined{Call: call.For(by.User), SDP: answer, Slots: slots}, true, nil
 }
 
 // inRoom returns the call if by may be in its room.
@@ -121,23 +141,25 @@ func (s *Service) Prompt(ctx context.Context, c wire.Caller, id wire.CallID, pro
 	case s.SFU == nil:
 		return ErrNoSFU
 	}
-	return s.SFU.Play(ctx, id, prompt)
+	return s.SFU.Play(ctx, call.Host, id, prompt)
 }
 
-// SFUSlots tells a device which of its media sections now carries whom.
-func (s *Service) SFUSlots(ctx context.Context, id wire.CallID, to Endpoint, slots []Slot) error {
+// SFUSlots tells a device which of its media sections now carries whom, as the
+// node that holds the room says.
+func (s *Service) SFUSlots(ctx context.Context, node string, id wire.CallID, to Endpoint, slots []Slot) error {
 	call, err := s.read(ctx, id)
-	if err != nil || !call.Bound(to) {
+	if err != nil || !call.Bound(to) || call.Host != node {
 		return err
 	}
 	s.send(ctx, call, stamp(s.Clock.Now()), "call.slots", "", slotsData{id, slots}, wire.To{User: to.User, Device: to.Device})
 	return nil
 }
 
-// SFUSpeakers tells everybody in the call who speaks, the loudest first.
-func (s *Service) SFUSpeakers(ctx context.Context, id wire.CallID, users []wire.UserID) error {
+// SFUSpeakers tells everybody in the call who speaks, the loudest first, as the
+// node that holds the room says.
+func (s *Service) SFUSpeakers(ctx context.Context, node string, id wire.CallID, users []wire.UserID) error {
 	call, err := s.read(ctx, id)
-	if err != nil || call.State == Ended {
+	if err != nil || call.State == Ended || call.Host != node {
 		return err
 	}
 	if users == nil {

@@ -135,9 +135,12 @@ func TestTable_EveryEdgeIsReachable(t *testing.T) {
 	for walk := 0; walk < 20000 && len(missing)+len(legEdges) > 0; walk++ {
 		now := time.Unix(0, 0)
 		o := Offer{ID: "call_1", Kind: Direct, Media: P2P, From: Endpoint{"a", "d1"}, To: []Callee{{User: "b"}}}
-		if random.IntN(2) == 0 {
+		switch random.IntN(6) {
+		case 0, 1:
 			o.Kind, o.Media = Group, SFU
 			o.To = append(o.To, Callee{User: "c", Busy: random.IntN(3) == 0})
+		case 2:
+			o.Media = SFU
 		}
 		c, _ := Open(o, now)
 		for range 40 {
@@ -145,7 +148,7 @@ func TestTable_EveryEdgeIsReachable(t *testing.T) {
 			cmd := Command{
 				Action: transitions[random.IntN(len(transitions))].on, By: Endpoint{users[random.IntN(4)], "d1"}, Member: true,
 				Invitee: users[random.IntN(4)], Match: random.IntN(3) > 0, Transcript: "t", Muted: random.IntN(2) == 0,
-				Route: []Route{RouteDirect, RouteSFU}[random.IntN(2)],
+				Route: []Route{RouteDirect, RouteSFU}[random.IntN(2)], Was: c.Host, Host: []string{"n1", "n2"}[random.IntN(2)],
 			}
 			next, _, err := c.Apply(cmd, now)
 			if err != nil || (next.State == Ended && c.State != Ended && random.IntN(8) > 0) { // few ends, so that walks are long

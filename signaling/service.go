@@ -67,16 +67,21 @@ type Slot struct {
 	User wire.UserID `json:"user,omitempty" doc:"who is heard there; absent while free"`
 }
 
-// Room is the media server as calls need it. Leave, Close and Mute are
-// idempotent; Close is called at the end of every call, direct ones included,
+// Room is the media servers of all nodes as calls need them. Leave, Close and
+// Mute are idempotent and reach whichever node has the room; Close is called at the end of every call, direct ones included,
 // so that what their relays hold can be let go.
 type Room interface {
-	Join(ctx context.Context, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (answer string, slots []Slot, err error)
+	// Host says which node shall hold a call's room: the one that does so now, as
+	// long as it can, else another. now is empty before there is a room. ErrNoSFU:
+	// there is none that can.
+	Host(ctx context.Context, now string) (node string, err error)
+	// Join answers the offer of a device that joins the room on node.
+	Join(ctx context.Context, node string, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (answer string, slots []Slot, err error)
 	Leave(call wire.CallID, user wire.UserID, device wire.DeviceID)
 	Close(call wire.CallID)
 	Mute(call wire.CallID, user wire.UserID, muted bool)
-	// Play plays a prompt by name to everybody in the room.
-	Play(ctx context.Context, call wire.CallID, prompt string) error
+	// Play plays a prompt by name to everybody in the room on node.
+	Play(ctx context.Context, node string, call wire.CallID, prompt string) error
 }
 
 // Cards signs who calls, about what.

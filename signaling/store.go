@@ -105,9 +105,9 @@ func update(tx *sqldb.Tx, prev, next Call, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("signaling: encode call: %w", err)
 	}
-	n, err := tx.Exec(`UPDATE calls SET version = ?, state = ?, kind = ?, payment = ?, ring_key = ?, deadline = ?, body = ?
+	n, err := tx.Exec(`UPDATE calls SET version = ?, state = ?, kind = ?, payment = ?, ring_key = ?, deadline = ?, host = ?, body = ?
 		WHERE id = ? AND version = ?`,
-		next.Version, next.State, next.Kind, next.Payment, ringKey(next), millis(next.Deadline()), string(body), next.ID, prev.Version)
+		next.Version, next.State, next.Kind, next.Payment, ringKey(next), millis(next.Deadline()), holder(next), string(body), next.ID, prev.Version)
 	if err != nil {
 		return fmt.Errorf("signaling: write call: %w", err)
 	}
@@ -118,6 +118,14 @@ func update(tx *sqldb.Tx, prev, next Call, now time.Time) error {
 		return err
 	}
 	return saveAlive(tx, prev, next, now)
+}
+
+// holder is the node that has a room to close or to move for c.
+func holder(c Call) string {
+	if c.State == Ended {
+		return ""
+	}
+	return c.Host
 }
 
 // saveMembers writes the index rows of the parts that changed.
@@ -136,9 +144,11 @@ func saveMembers(tx *sqldb.Tx, prev, next Call) error {
 	return nil
 }
 
-// saveAlive keeps a row for each connected participant.
+// saveAlive keeps a row for each connected participant. In another room they
+// all begin anew.
 func saveAlive(tx *sqldb.Tx, prev, next Call, now time.Time) error {
-	if next.State == Ended {
+	moved := prev.Host != "" && prev.Host != next.Host
+	if next.State == Ended || moved {
 		if prev.State == Ended {
 			return nil
 		}

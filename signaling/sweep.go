@@ -12,7 +12,10 @@ import (
 // sweepMax bounds what one sweep takes on; the rest waits for the next.
 const sweepMax = 256
 
-// Run serves deadlines and in-call presence until ctx ends. Any number of
+// moveEvery is how often rooms are looked for whose node cannot hold them any longer.
+const moveEvery = time.Second
+
+// Run serves deadlines, rooms to be moved and in-call presence until ctx ends. Any number of
 // nodes may run it over one database.
 func (s *Service) Run(ctx context.Context) error {
 	presence := make(chan struct{})
@@ -26,9 +29,16 @@ func (s *Service) Run(ctx context.Context) error {
 			s.Logger.Warn("every session that opens asks for its calls", "error", err)
 		}
 	}
+	var looked time.Time
 	for {
 		if err := s.Clock.Wait(ctx, s.Clock.Now().Add(s.cfg.SweepEvery)); err != nil {
 			return nil
+		}
+		if now := s.Clock.Now(); now.Sub(looked) >= moveEvery {
+			looked = now
+			if _, err := s.MoveRooms(ctx); err != nil && ctx.Err() == nil {
+				s.Logger.Warn("rooms not moved", "error", err)
+			}
 		}
 		start := time.Now()
 		err := s.Sweep(ctx)

@@ -28,6 +28,7 @@ type CallView struct {
 	RelayOnly    bool                `json:"relay_only" doc:"only relayed candidates are passed on, so that neither end learns the other's address"`
 	E2E          bool                `json:"e2e" doc:"verified to be end-to-end encrypted: direct media, and both ends compared the same words"`
 	Route        Route               `json:"route,omitempty" enum:"direct,relay,sfu"`
+	Room         int                 `json:"room,omitempty" doc:"which room of the media servers has the call: when it differs from that of your calls.join, join again"`
 	Transcript   string              `json:"transcript,omitempty" doc:"what the verification words were made of; present once both ends agree"`
 	Verified     Verified            `json:"verified" enum:"none,words_match,words_differ"`
 	CreatedAt    time.Time           `json:"created_at"`
@@ -93,7 +94,7 @@ func (c Call) over(user wire.UserID, why Reason, now time.Time) CallView {
 func (c Call) view() CallView {
 	v := CallView{
 		ID: c.ID, Conversation: c.Conversation, Payment: c.Payment, Kind: c.Kind, Media: c.Media, State: c.State,
-		Version: c.Version, From: c.From, RelayOnly: c.RelayOnly, E2E: c.E2E, Route: c.Route, Transcript: c.Transcript,
+		Version: c.Version, From: c.From, RelayOnly: c.RelayOnly, E2E: c.E2E, Route: c.Route, Room: c.Room, Transcript: c.Transcript,
 		Verified: c.Verified, CreatedAt: c.CreatedAt, AnsweredAt: moment(c.AnsweredAt), ActiveAt: moment(c.ActiveAt),
 		EndedAt: moment(c.EndedAt), Reason: c.Reason, Detail: c.Detail, Text: texts[c.Reason], RingDeadline: c.RingDeadline,
 		Participants: make([]ParticipantView, 0, len(c.Participants)),

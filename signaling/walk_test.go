@@ -66,7 +66,7 @@ func (s *serviceWalk) act(t *rapid.T) error {
 	case 11:
 		_, err = node.Verify(ctx, c, id, transcript(rapid.IntRange(1, 2).Draw(t, "words")), true)
 	case 12:
-		err = node.SFUAlive(ctx, id, c.User, true)
+		err = node.SFUAlive(ctx, "node_1", id, c.User, true)
 	default:
 		s.w.clock.Advance(time.Duration(rapid.IntRange(1, 20).Draw(t, "seconds")) * time.Second)
 		err = node.Sweep(ctx)

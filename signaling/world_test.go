@@ -58,7 +58,7 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 
 func newWorld(t *testing.T, db *sqldb.DB) *world {
 	w := &world{
-		t: t, db: db, clock: newManual(), sent: &recorder{}, room: &room{}, reg: prometheus.NewRegistry(),
+		t: t, db: db, clock: newManual(), sent: &recorder{}, room: &room{hosts: []string{"node_1", "node_2"}, lost: map[string]bool{}}, reg: prometheus.NewRegistry(),
 		members: map[wire.ConversationID][]wire.UserID{
 			"conv_4": {"host", "guest1", "guest2", "guest3"},
 		},
@@ -361,6 +361,8 @@ type room struct {
 	did []string
 	// during, if set, runs in the middle of a join.
 	during func()
+	hosts  []string // the best first
+	lost   map[string]bool
 }
 
 func (r *room) note(format string, args ...any) {
@@ -377,8 +379,28 @@ func (r *room) take() []string {
 	return out
 }
 
-func (r *room) Join(_ context.Context, _ wire.CallID, user wire.UserID, device wire.DeviceID, _ string) (string, []signaling.Slot, error) {
-	r.note("join %s/%s", user, device)
+// Host answers the node that now names, unless it was lost: then the next of hosts.
+func (r *room) Host(_ context.Context, now string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case now != "" && !r.lost[now]:
+		return now, nil
+	case len(r.hosts) == 0:
+		return "", signaling.ErrNoSFU
+	}
+	return r.hosts[0], nil
+}
+
+// lose has the first of hosts hold no rooms any longer.
+func (r *room) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost[r.hosts[0]], r.hosts = true, r.hosts[1:]
+}
+
+func (r *room) Join(_ context.Context, node string, _ wire.CallID, user wire.UserID, device wire.DeviceID, _ string) (string, []signaling.Slot, error) {
+	r.note("join %s %s/%s", node, user, device)
 	if r.during != nil {
 		r.during()
 	}
@@ -389,8 +411,8 @@ func (r *room) Leave(_ wire.CallID, user wire.UserID, device wire.DeviceID) {
 }
 func (r *room) Close(wire.CallID)                                { r.note("close") }
 func (r *room) Mute(_ wire.CallID, user wire.UserID, muted bool) { r.note("mute %s %v", user, muted) }
-func (r *room) Play(_ context.Context, _ wire.CallID, p string) error {
-	r.note("play %s", p)
+func (r *room) Play(_ context.Context, node string, _ wire.CallID, p string) error {
+	r.note("play %s %s", node, p)
 	return nil
 }
 

@@ -202,9 +202,11 @@ func (n *Node) serve(ctx context.Context) error {
 	n.parts.draining.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.opts.Config.Hub.DrainTime)
 	defer cancel()
+	moved := n.parts.moveRooms(limit) // while the sockets are here that tell people of it
 	if err := n.parts.hub.Drain(limit); err != nil {
 		n.log.Warn("sockets were still open at the end of the drain time", "err", err)
 	}
+	moved()
 	limit, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := n.server.Shutdown(limit)

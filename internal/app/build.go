@@ -147,7 +147,7 @@ func (p *parts) buildSockets(n *Node) error {
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
 		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
 		Streams: p.streams, MayJoin: p.mayJoin,
-		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
+		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, Node: p.nodeID, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
 	return nil
@@ -326,8 +326,11 @@ func (p *parts) buildCalls(n *Node) error {
 	if p.turn != nil {
 		deps.ICE = iceServers{p.turn}
 	}
-	room := &rooms{sfu: p.sfu, turn: p.turn, events: p.rooms, node: p.nodeID, tell: p.hub.TellNodes}
-	p.room = room
+	room := &rooms{
+		sfu: p.sfu, turn: p.turn, events: p.rooms, node: p.nodeID, tell: p.hub.TellNodes, tellNode: p.hub.TellNode,
+		hosts: &hosts{self: p.nodeID, able: p.mayHost, alone: p.redis == nil, nodes: p.nodes.Nodes}, asks: newAsks(p.registry),
+	}
+	p.room, p.rooms.node = room, p.nodeID
 	deps.SFU = room
 	if p.sfu != nil {
 		var sounds fs.FS

@@ -72,32 +72,6 @@ func (p *parts) newBoard(deps presence.Deps) board {
 	return presence.NewRedis(presence.RedisConfig{Client: p.redis, Node: p.nodeID, Prefix: p.node.opts.Config.Redis.Prefix}, deps)
 }
 
-// roomWord tells the other nodes of what ends or changes in a call's room and
-// relay: the one that has them acts.
-type roomWord struct {
-	From   string        `json:"from"` // node
-	Do     string        `json:"do"`   // leave, close or mute
-	Call   wire.CallID   `json:"call"`
-	User   wire.UserID   `json:"user,omitempty"`
-	Device wire.DeviceID `json:"device,omitempty"`
-	Muted  bool          `json:"muted,omitempty"`
-}
-
-// tellOthers hands w to the other nodes.
-func (r *rooms) tellOthers(w roomWord) {
-	if r.tell == nil {
-		return
-	}
-	w.From = r.node
-	body, err := json.Marshal(w)
-	if err == nil {
-		err = r.tell(body)
-	}
-	if err != nil {
-		r.events.log.Warn("other nodes not told of a room", "do", w.Do, "err", err)
-	}
-}
-
 // told does what another node said.
 func (p *parts) told(body []byte) {
 	var w roomWord
@@ -105,27 +79,16 @@ func (p *parts) told(body []byte) {
 		p.log.Error("word between nodes not understood", "err", err)
 		return
 	}
-	switch {
-	case w.Do == wordDrain || w.Do == wordUndrain:
+	switch w.Do {
+	case wordDrain, wordUndrain:
 		p.toldNode(body)
-		return
-	case w.Do == wordTail || w.Do == wordUntail || w.Do == wordTailed:
+	case wordTail, wordUntail, wordTailed:
 		p.toldTail(body)
-		return
-	case p.room == nil || w.From == p.nodeID:
-		return
-	}
-	p.rooms.background(func(context.Context) error {
-		switch w.Do {
-		case "leave":
-			p.room.leave(w.Call, w.User, w.Device)
-		case "close":
-			p.room.close(w.Call)
-		case "mute":
-			p.room.mute(w.Call, w.User, w.Muted)
+	default:
+		if p.room != nil && w.From != p.nodeID {
+			p.room.told(w)
 		}
-		return nil
-	})
+	}
 }
 
 // toldNode does what was said to this node alone.

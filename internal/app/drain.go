@@ -133,6 +133,7 @@ func (d *drainer) start(ctx context.Context, within time.Duration) (undo func())
 }
 
 func (d *drainer) empty(ctx context.Context) {
+	defer d.p.moveRooms(ctx)()
 	if err := d.p.hub.Drain(ctx); errors.Is(err, context.DeadlineExceeded) {
 		d.p.log.Warn("sockets were still open at the end of the drain", "sockets", d.p.hub.Sockets())
 	} else if err == nil {

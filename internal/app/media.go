@@ -34,19 +34,37 @@ func (i iceServers) Servers(call wire.CallID, user wire.UserID, _ bool) []signal
 	return []signaling.ICEServer{{URLs: i.turn.ICEURLs(), Username: username, Credential: credential}}
 }
 
-// rooms is the SFU as calls see it (signaling.Room), with the prompts it can
-// play. Without an SFU nobody joins, but relays still end with their calls.
+// rooms is the SFU of every node as calls see them (signaling.Room), with the
+// prompts this one can play. Without an SFU nobody joins here, but relays still
+// end with their calls.
 type rooms struct {
-	sfu     *media.SFU // nil: off
-	prompts opus.Library
-	turn    *turn.Server // nil: no relay to close with the call
-	events  *roomEvents
-	node    string                  // this one's id
-	tell    func(body []byte) error // reaches all nodes; nil: there are none
+	sfu      *media.SFU // nil: off
+	prompts  opus.Library
+	turn     *turn.Server // nil: no relay to close with the call
+	events   *roomEvents
+	node     string                               // this one's id
+	tell     func(body []byte) error              // reaches all nodes; nil: there are none
+	tellNode func(node string, body []byte) error // reaches one
+	hosts    *hosts
+	asks     *asks
+}
+
+// Host implements signaling.Room.
+func (r *rooms) Host(ctx context.Context, now string) (string, error) {
+	return r.hosts.choose(ctx, now)
 }
 
 // Join implements signaling.Room.
-func (r *rooms) Join(ctx context.Context, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (string, []signaling.Slot, error) {
+func (r *rooms) Join(ctx context.Context, node string, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (string, []signaling.Slot, error) {
+	if node == r.node {
+		return r.join(ctx, call, user, device, sdp)
+	}
+	answer, err := r.ask(ctx, node, roomWord{Do: wordJoin, Call: call, User: user, Device: device, SDP: sdp})
+	return answer.SDP, answer.Slots, err
+}
+
+// join lets a device into a room here.
+func (r *rooms) join(ctx context.Context, call wire.CallID, user wire.UserID, device wire.DeviceID, sdp string) (string, []signaling.Slot, error) {
 	if r.sfu == nil {
 		return "", nil, signaling.ErrNoSFU
 	}
@@ -56,6 +74,8 @@ func (r *rooms) Join(ctx context.Context, call wire.CallID, user wire.UserID, de
 		return "", nil, &wire.Problem{Code: "sdp_invalid", Status: 422, Title: "The offer cannot be used", Detail: err.Error() + "."}
 	case errors.Is(err, media.ErrRoomFull):
 		return "", nil, &wire.Problem{Code: "room_full", Status: 409, Title: "The call is full", Detail: "A call has at most 13 people."}
+	case errors.Is(err, media.ErrClosed):
+		return "", nil, signaling.ErrNoSFU
 	}
 	return answer, convertSlots(slots), err
 }
@@ -71,7 +91,7 @@ func convertSlots(slots []media.Slot) []signaling.Slot {
 // Leave implements signaling.Room, wherever the device is in the room.
 func (r *rooms) Leave(call wire.CallID, user wire.UserID, device wire.DeviceID) {
 	r.leave(call, user, device)
-	r.tellOthers(roomWord{Do: "leave", Call: call, User: user, Device: device})
+	r.tellOthers(roomWord{Do: wordLeave, Call: call, User: user, Device: device})
 }
 
 func (r *rooms) leave(call wire.CallID, user wire.UserID, device wire.DeviceID) {
@@ -83,7 +103,7 @@ func (r *rooms) leave(call wire.CallID, user wire.UserID, device wire.DeviceID) 
 // Close implements signaling.Room; the call's relay allocations, on any node, end with it.
 func (r *rooms) Close(call wire.CallID) {
 	r.close(call)
-	r.tellOthers(roomWord{Do: "close", Call: call})
+	r.tellOthers(roomWord{Do: wordClose, Call: call})
 }
 
 func (r *rooms) close(call wire.CallID) {
@@ -98,7 +118,7 @@ func (r *rooms) close(call wire.CallID) {
 // Mute implements signaling.Room for whichever device of user is in the room.
 func (r *rooms) Mute(call wire.CallID, user wire.UserID, muted bool) {
 	r.mute(call, user, muted)
-	r.tellOthers(roomWord{Do: "mute", Call: call, User: user, Muted: muted})
+	r.tellOthers(roomWord{Do: wordMute, Call: call, User: user, Muted: muted})
 }
 
 func (r *rooms) mute(call wire.CallID, user wire.UserID, muted bool) {
@@ -119,7 +139,16 @@ func (r *rooms) mute(call wire.CallID, user wire.UserID, muted bool) {
 
 // Play implements signaling.Room. It returns when the prompt has begun to wait
 // for its turn; it is played to its end in the background.
-func (r *rooms) Play(_ context.Context, call wire.CallID, prompt string) error {
+func (r *rooms) Play(ctx context.Context, node string, call wire.CallID, prompt string) error {
+	if node == r.node || node == "" {
+		return r.play(call, prompt)
+	}
+	_, err := r.ask(ctx, node, roomWord{Do: wordPlay, Call: call, Prompt: prompt})
+	return err
+}
+
+// play plays a prompt into a room here.
+func (r *rooms) play(call wire.CallID, prompt string) error {
 	if r.sfu == nil {
 		return signaling.ErrNoSFU
 	}
@@ -138,6 +167,7 @@ func (r *rooms) Play(_ context.Context, call wire.CallID, prompt string) error {
 // SFU must not wait, so events queue; at the bound they are dropped and counted.
 type roomEvents struct {
 	calls   *signaling.Service // set before Run
+	node    string             // this one's id
 	queue   chan func(ctx context.Context) error
 	dropped prometheus.Counter
 	log     *slog.Logger
@@ -198,13 +228,13 @@ func (e *roomEvents) put(handle func(context.Context) error) {
 // Slots implements media.Observer.
 func (e *roomEvents) Slots(room wire.CallID, who media.Participant, slots []media.Slot) {
 	e.put(func(ctx context.Context) error {
-		return e.calls.SFUSlots(ctx, room, signaling.Endpoint{User: who.User, Device: who.Device}, convertSlots(slots))
+		return e.calls.SFUSlots(ctx, e.node, room, signaling.Endpoint{User: who.User, Device: who.Device}, convertSlots(slots))
 	})
 }
 
 // Speakers implements media.Observer.
 func (e *roomEvents) Speakers(room wire.CallID, users []wire.UserID) {
-	e.put(func(ctx context.Context) error { return e.calls.SFUSpeakers(ctx, room, users) })
+	e.put(func(ctx context.Context) error { return e.calls.SFUSpeakers(ctx, e.node, room, users) })
 }
 
 // Connected implements media.Observer.
@@ -223,7 +253,7 @@ func (e *roomEvents) Alive(room wire.CallID, who media.Participant, _ time.Time)
 }
 
 func (e *roomEvents) alive(room wire.CallID, who media.Participant, alive bool) {
-	e.put(func(ctx context.Context) error { return e.calls.SFUAlive(ctx, room, who.User, alive) })
+	e.put(func(ctx context.Context) error { return e.calls.SFUAlive(ctx, e.node, room, who.User, alive) })
 }
 
 // inCall shows on a person's presence that they are in a call (signaling.Presence).

@@ -36,6 +36,9 @@ func nameOf(at net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
+// roleMedia is the role of nodes that hold calls' rooms.
+const roleMedia = "media"
+
 // self describes this node.
 func (p *parts) self() cluster.Node {
 	node := cluster.Node{
@@ -47,7 +50,7 @@ func (p *parts) self() cluster.Node {
 		node.Load.Relays = int(p.turn.Allocations())
 	}
 	if p.sfu != nil {
-		node.Roles = append(node.Roles, "media")
+		node.Roles = append(node.Roles, roleMedia)
 		node.Load.Rooms = len(p.sfu.Rooms())
 	}
 	return node
