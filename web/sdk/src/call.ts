@@ -189,6 +189,7 @@ export class Call extends Emitter<CallEvents> {
     if (record.id !== this.id || record.version < this.#record.version) return;
     this.#record = record;
     if (record.state === "ended") this.#finish();
+    else if (this.#sfu) this.#sfu.named(record.room);
     else if (record.media === "sfu" && this.#wantsMedia) void this.#toSfu();
     this.#changed();
   }

@@ -32,6 +32,8 @@ export class Sfu extends Emitter<SfuEvents> {
   #latest: Slot[] = [];
   #rejoins: ReturnType<typeof setInterval> | undefined;
   #joining = false;
+  #joined: number | undefined;
+  #named: number | undefined;
   #closed = false;
 
   constructor(options: SfuOptions) {
@@ -64,6 +66,7 @@ export class Sfu extends Emitter<SfuEvents> {
       leg.on("state", (state) => this.#legState(leg, state));
       await leg.pc.setLocalDescription();
       const answer = await this.#options.join(leg.pc.localDescription?.sdp ?? "");
+      this.#joined = answer.call.room;
       // Slots may change while the answer is being taken in: the newer ones count.
       const before = this.#latest.map((slot) => ({ ...slot, mid: "" }));
       this.#latest = answer.slots ?? [];
@@ -77,7 +80,31 @@ export class Sfu extends Emitter<SfuEvents> {
       throw error;
     } finally {
       this.#joining = false;
+      if (this.#elsewhere) this.#rejoinSoon(); // never at once: the answer may be just as old again
     }
+  }
+
+  /** Takes the number of the room that the call's record names: when it has moved to another media server, joins there. */
+  named(room: number | undefined): void {
+    this.#named = room;
+    if (!this.#joining && this.#elsewhere) this.#rejoin();
+  }
+
+  /** The room that was joined is not the one that the call's record names. */
+  get #elsewhere(): boolean {
+    return this.#joined !== undefined && this.#named !== undefined && this.#joined !== this.#named;
+  }
+
+  /** Joins again, and again until the new connection stands. */
+  #rejoin(): void {
+    this.#rejoinSoon();
+    void this.join().catch(() => undefined);
+  }
+
+  #rejoinSoon(): void {
+    if (this.#closed) return;
+    clearInterval(this.#rejoins);
+    this.#rejoins = setInterval(() => void this.join().catch(() => undefined), REJOIN_EVERY_MS);
   }
 
   setSlots(slots: Slot[]): void {
@@ -106,11 +133,7 @@ export class Sfu extends Emitter<SfuEvents> {
   #legState(leg: Leg, state: LegState): void {
     if (this.#closed || state === "closed" || (this.#leg && leg !== this.#leg)) return;
     clearInterval(this.#rejoins);
-    if (state === "interrupted") {
-      const again = () => void this.join().catch(() => undefined);
-      again();
-      this.#rejoins = setInterval(again, REJOIN_EVERY_MS);
-    }
+    if (state === "interrupted") this.#rejoin();
     this.emit("state", state);
   }
 }

@@ -244,6 +244,8 @@ export interface CallView {
   relay_only: boolean;
   /** when it stops ringing for you */
   ring_deadline: string;
+  /** which room of the media servers has the call: when it differs from that of your calls.join, join again */
+  room?: number;
   route?: "direct" | "relay" | "sfu";
   state: "ringing" | "connecting" | "active" | "ended";
   /** the end in neutral words fit to be shown */
