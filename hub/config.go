@@ -97,8 +97,13 @@ type Config struct {
 	// SignedOut tells whether a device's tokens that were issued then are
 	// withdrawn: the token of a session need not name its device. nil: none are.
 	SignedOut func(user wire.UserID, device wire.DeviceID, issued time.Time) bool
-	// Node is this node's name among the others, for TellNode; empty: it has none.
+	// Node is this node's name among the others, for TellNode and for streams
+	// whose requests reach several nodes; empty: there are no others.
 	Node string
+	// StreamSecret is what the tickets and keys of event streams are made of, the
+	// same on all nodes. Empty: a hub's own, so that a stream's requests must all
+	// reach the same node.
+	StreamSecret []byte
 	// OnTold takes what TellNodes was given on any node, this one included, and
 	// TellNode on any for this one. It
 	// must not block; nil ignores it.

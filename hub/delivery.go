@@ -9,10 +9,12 @@ import (
 
 // Kinds of messages on the bus.
 const (
-	kindEvent   broker.Kind = iota // Frame goes to the targets' sessions
-	kindReplace                    // the target's device opened a session, stamped Seq: older ones end
-	kindRevoke                     // Frame is a Revocation
-	kindTold                       // Frame is what TellNodes was given
+	kindEvent        broker.Kind = iota // Frame goes to the targets' sessions
+	kindReplace                         // the target's device opened a session, stamped Seq: older ones end
+	kindRevoke                          // Frame is a Revocation
+	kindTold                            // Frame is what TellNodes was given
+	kindStreamAsk                       // Frame is a streamWord for the node that holds the target's stream
+	kindStreamAnswer                    // and its answer
 )
 
 // heldMax bounds the signals held back while a session opens, in bytes.
@@ -81,6 +83,8 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 				n++
 			}
 			delivered += r.fanOutTopic(round[i : i+n])
+		case kindStreamAsk, kindStreamAnswer:
+			r.hopped(m.Kind, m.Frame)
 		case kindTold:
 			if r.cfg.OnTold != nil {
 				r.cfg.OnTold(m.Frame)

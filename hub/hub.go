@@ -54,6 +54,9 @@ type Hub struct {
 	asking      atomic.Int64 // sessions whose session.open is under way
 	taps        atomic.Pointer[taps]
 	streams     sync.Map // of sessions without a WebSocket, by id
+	hops        *hops
+
+	streamSecret []byte
 
 	mu       sync.Mutex
 	closed   bool                  // takes no sockets, for good once Run ends
@@ -76,6 +79,7 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 		lost: make(chan struct{}, 1), reading: make(turnstile, logReaders),
 		live:  make(map[*session]struct{}),
 		owing: owing{wake: make(chan struct{}, 1)},
+		hops:  newHops(), streamSecret: streamSecretOf(cfg),
 	}
 	h.budget.max = cfg.TotalQueueBytes
 	h.metrics = newMetrics(h)

@@ -48,6 +48,7 @@ type metrics struct {
 	recovered  prometheus.Counter
 
 	compared [causeCount]prometheus.Counter
+	hops     [hopCount]prometheus.Counter
 
 	callSeconds, fanout, batch, resumed, headReads, lossSeconds prometheus.Histogram
 }
@@ -104,9 +105,11 @@ func newMetrics(h *Hub) *metrics {
 	for i, name := range causeNames {
 		m.compared[i] = compared.WithLabelValues(name)
 	}
+	hops, counters := hopMetrics()
+	m.hops = counters
 	if r := h.cfg.Metrics; r != nil {
 		r.MustRegister(m.opens, accepted, closes, m.refused, m.messagesIn, m.published, m.delivered, m.holes, m.recovered, m.callSeconds, m.fanout,
-			m.batch, m.resumed, m.headReads, m.lossSeconds, compared, requests, drops,
+			m.batch, m.resumed, m.headReads, m.lossSeconds, compared, hops, requests, drops,
 			gauge("topics", "Open topics that sessions of this node have joined.", func() float64 { return float64(len(h.audiences.all())) }),
 			gauge("sockets", "Sockets on this node.", func() float64 { return float64(h.sockets.Load()) }),
 			gauge("sockets_capacity", "The most of them; negative: no limit.", func() float64 { return float64(h.cfg.MaxSockets) }),

@@ -33,7 +33,7 @@ var problems = map[string]words{
 	"node_draining":         {503, "Node draining", "This node takes no new sockets; connect again."},
 	"subprotocol_required":  {400, "Subprotocol required", "Offer the WebSocket subprotocol " + Subprotocol + " or " + SubprotocolCBOR + "."},
 	"websocket_required":    {426, "WebSocket required", "This address speaks WebSocket only."},
-	"stream_unknown":        {404, "Unknown stream", "This node has no such stream, it has ended, or its ticket was used: open another and resume."},
+	"stream_unknown":        {404, "Unknown stream", "There is no such stream, it has ended, or its ticket was used: open another and resume."},
 	"message_too_large":     {413, "Message too large", "The message is larger than a session may send."},
 	"message_cut_short":     {400, "Message cut short", "The message did not come whole, or not in time."},
 	"origin_not_authorized": {403, "Origin not authorized", "Pages of this origin may not open sockets here."},

@@ -233,7 +233,7 @@ func (s *session) depart(ctx context.Context) {
 	defer s.hub.dismiss(s)
 	s.link.cut()
 	if s.form == formSSE {
-		s.hub.streams.Delete(s.id)
+		s.hub.forgetStream(s)
 	}
 	if s.poller != nil {
 		s.poller.forget(s)

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -46,44 +45,77 @@ type streamOpened struct {
 	Key     string         `json:"key"`    // for POSTs, never part of a URL
 }
 
-// openStream makes a session and hands it its first message.
+// openStream makes a session and keeps its first message until the stream is read.
 func (h *Hub) openStream(w http.ResponseWriter, r *http.Request) {
-	ps := h.pollers.Load()
-	if ps == nil {
+	if h.pollers.Load() == nil {
 		h.refuse(w, h.problem("node_busy"))
 		return
 	}
 	body, p := h.readPost(w, r)
-	s := &session{hub: h, addr: h.cfg.ClientAddr(r), born: h.uptime(), form: formSSE}
-	if p == nil {
-		p = h.welcome(r, s.addr)
-	}
 	if p != nil {
 		h.refuse(w, p)
 		return
 	}
-	st := newStream()
-	s.link = st
+	s, st, p := h.makeStream(r, "", body)
+	if p != nil {
+		h.refuse(w, p)
+		return
+	}
+	answer(w, http.StatusOK, streamOpened{Session: s.id, Ticket: string(s.id) + "." + st.ticket, Key: st.key})
+}
+
+// makeStream makes a session, under an id of its own unless one is given, that
+// will be told first.
+func (h *Hub) makeStream(r *http.Request, id wire.SessionID, first []byte) (*session, *stream, *wire.Problem) {
+	s := &session{hub: h, addr: h.cfg.ClientAddr(r), born: h.uptime(), form: formSSE}
+	if p := h.welcome(r, s.addr); p != nil {
+		return nil, nil, p
+	}
 	h.prepare(s)
+	if id != "" {
+		s.id = id
+	}
+	st := newStream(h.secretOf("ticket", s.id), h.secretOf("key", s.id))
+	st.first = first
+	s.link = st
+	if !h.alone() {
+		if err := h.bus.Subscribe(r.Context(), streamTopic(s.id)); err != nil {
+			h.unsettle(s)
+			return nil, nil, h.problem("node_busy")
+		}
+	}
 	if !h.admit(s) {
 		h.unsettle(s)
-		h.refuse(w, h.problem("node_draining"))
-		return
+		h.forgetStream(s)
+		return nil, nil, h.problem("node_draining")
 	}
 	h.streams.Store(s.id, s)
 	h.metrics.accepted[s.form].Inc()
 	h.wheel.schedule(s, s.born+h.cfg.OpenTimeout)
 	h.attach(r.Context(), s, nil)
-	ps.hear(s, body)
-	answer(w, http.StatusOK, streamOpened{Session: s.id, Ticket: string(s.id) + "." + st.ticket, Key: st.key})
+	return s, st, nil
 }
 
-// serveStream sends a session's messages until it ends or the client leaves.
+// forgetStream takes back what makeStream did for s' id.
+func (h *Hub) forgetStream(s *session) {
+	h.streams.CompareAndDelete(s.id, s)
+	if !h.alone() {
+		h.bus.Unsubscribe(streamTopic(s.id))
+	}
+}
+
+// serveStream sends a session's messages until it ends or the client leaves. A
+// session that waits on another node comes over with its first message.
 func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request) {
 	id, ticket, _ := strings.Cut(r.URL.Query().Get("ticket"), ".")
-	s, st := h.stream(id)
-	if s == nil || !st.claim(ticket) {
+	ps := h.pollers.Load()
+	if ps == nil || !same(ticket, h.secretOf("ticket", wire.SessionID(id))) {
 		writeProblem(w, h.problem("stream_unknown"))
+		return
+	}
+	s, st, p := h.claimStream(r, wire.SessionID(id), ticket)
+	if p != nil {
+		writeProblem(w, p)
 		return
 	}
 	header := w.Header()
@@ -97,6 +129,7 @@ func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	st.w, st.rc = w, rc
 	close(st.attached)
+	ps.hear(s, st.first)
 	select {
 	case <-r.Context().Done():
 		s.cut()
@@ -105,26 +138,58 @@ func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request) {
 	st.release()
 }
 
-// postStream takes one message or batch; its answers go down the stream.
+// claimStream uses a ticket up, here or on the node that waits for it.
+func (h *Hub) claimStream(r *http.Request, id wire.SessionID, ticket string) (*session, *stream, *wire.Problem) {
+	if s, st := h.stream(string(id)); s != nil {
+		if !st.claim(ticket) {
+			return nil, nil, h.problem("stream_unknown")
+		}
+		return s, st, nil
+	}
+	got, ok := h.ask(r.Context(), streamWord{Do: streamTake, Session: id, Secret: ticket})
+	if !ok {
+		return nil, nil, h.problem("stream_unknown")
+	}
+	s, st, p := h.makeStream(r, id, got.Body)
+	if p == nil {
+		st.claim(ticket)
+	}
+	return s, st, p
+}
+
+// postStream takes one message or batch; its answers go down the stream,
+// whichever node that is on.
 func (h *Hub) postStream(w http.ResponseWriter, r *http.Request) {
-	s, st := h.stream(r.PathValue("session"))
+	id := wire.SessionID(r.PathValue("session"))
 	key, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	s, _ := h.stream(string(id))
 	ps := h.pollers.Load()
-	if s == nil || ps == nil || !bearer || !same(key, st.key) || s.over() {
+	if ps == nil || !bearer || !same(key, h.secretOf("key", id)) || s != nil && s.over() || s == nil && h.alone() {
 		writeProblem(w, h.problem("stream_unknown"))
 		return
 	}
 	body, p := h.readPost(w, r)
-	if p != nil {
-		if p.Status == http.StatusRequestEntityTooLarge {
-			s.end(endOversize)
-		}
-		writeProblem(w, p)
-		return
+	large := p != nil && p.Status == http.StatusRequestEntityTooLarge
+	ok := true
+	switch {
+	case s == nil && large:
+		h.ask(r.Context(), streamWord{Do: streamLarge, Session: id, Secret: key})
+	case s == nil && p == nil:
+		_, ok = h.ask(r.Context(), streamWord{Do: streamPost, Session: id, Secret: key, Body: body})
+	case large:
+		s.end(endOversize)
+	case p == nil:
+		s.seen.Store(int64(h.uptime()))
+		ps.hear(s, body)
 	}
-	s.seen.Store(int64(h.uptime()))
-	ps.hear(s, body)
-	w.WriteHeader(http.StatusAccepted)
+	switch {
+	case p != nil:
+		writeProblem(w, p)
+	case !ok:
+		writeProblem(w, h.problem("stream_unknown"))
+	default:
+		w.WriteHeader(http.StatusAccepted)
+	}
 }
 
 // stream finds a session that has one.
@@ -170,6 +235,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 // the stream, writing waits; what comes up is no part of it.
 type stream struct {
 	ticket, key string
+	first       []byte        // what the session is told once the stream is read
 	attached    chan struct{} // closed when w and rc are set
 	gone        chan struct{} // closed by cut
 	turn        chan struct{} // of capacity 1: held while the response is written to
@@ -183,9 +249,9 @@ type stream struct {
 	deadline time.Time
 }
 
-func newStream() *stream {
+func newStream(ticket, key string) *stream {
 	st := &stream{
-		ticket: rand.Text(), key: rand.Text(),
+		ticket: ticket, key: key,
 		attached: make(chan struct{}), gone: make(chan struct{}), turn: make(chan struct{}, 1),
 	}
 	st.leave = sync.OnceFunc(func() { close(st.gone) })

@@ -74,19 +74,20 @@ func TestStream_TicketsAndKeysAreNotInterchangeable(t *testing.T) {
 	}
 }
 
-// Nobody reads the stream: what waits is bounded by its age, as for a slow socket.
-func TestStream_NeverReadIsASlowConsumer(t *testing.T) {
+// Nobody reads the stream: the session is never opened, and its first message is forgotten.
+func TestStream_NeverReadIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := startPipeNode(t, newWorld())
+		w := newWorld()
+		n := startPipeNode(t, w)
 		l := openedStream(n)
-		<-time.After(9 * time.Second)
-		if len(n.Sessions()) != 1 {
+		<-time.After(4 * time.Second)
+		if n.counter("parley_hub_unopened") != 1 {
 			t.Error("gone too early")
 		}
 		<-time.After(8 * time.Second)
 		synctest.Wait()
-		if got := n.counter("parley_hub_closes_total", "reason", "slow_age"); got != 1 || n.counter("parley_hub_sockets") != 0 {
-			t.Errorf("%v closed, %v sockets", got, n.counter("parley_hub_sockets"))
+		if got := n.counter("parley_hub_closes_total", "reason", "open_timeout"); got != 1 || n.counter("parley_hub_sockets") != 0 || w.asked.Load() != 0 {
+			t.Errorf("%v closed, %v sockets, asked %d times", got, n.counter("parley_hub_sockets"), w.asked.Load())
 		}
 		if status, _ := l.get(t, l.opened.Ticket); status != http.StatusNotFound {
 			t.Errorf("stream: %d", status)

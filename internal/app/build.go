@@ -147,7 +147,7 @@ func (p *parts) buildSockets(n *Node) error {
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
 		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
 		Streams: p.streams, MayJoin: p.mayJoin,
-		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, Node: p.nodeID, OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
+		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, Node: p.amongOthers(), StreamSecret: []byte(n.opts.Config.Auth.Secret), OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)
 	p.sessions.hub = p.hub
 	return nil

@@ -36,6 +36,14 @@ func nameOf(at net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
+// amongOthers is this node's id for the others; empty when there are none.
+func (p *parts) amongOthers() string {
+	if p.redis == nil {
+		return ""
+	}
+	return p.nodeID
+}
+
 // roleMedia is the role of nodes that hold calls' rooms.
 const roleMedia = "media"
 
