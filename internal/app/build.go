@@ -130,7 +130,7 @@ func openDatabase(ctx context.Context, cfg sqldb.Config) (*sqldb.DB, error) {
 		return nil, err
 	}
 	for _, s := range schemas {
-		if err := db.Migrate(ctx, s.owner, s.files); err != nil {
+		if err := db.Migrate(ctx, s.owner, schemaOf(s.owner, s.files)); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
 	}

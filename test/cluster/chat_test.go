@@ -25,12 +25,20 @@ type world struct {
 	stores stores
 	nodes  []*node
 	rounds int
+	// version is the binary of new nodes; empty: the one under test.
+	version string
 }
 
 // newWorld starts the stores and the nodes, all nodes at once.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, stores: stores{postgres: startPostgres(t), redis: redistest.Start(t)}}
+	return newWorldOf(t, binary)
+}
+
+// newWorldOf is newWorld with nodes of some version.
+func newWorldOf(t *testing.T, version string) *world {
+	t.Helper()
+	w := &world{t: t, stores: stores{postgres: startPostgres(t), redis: redistest.Start(t)}, version: version}
 	w.addNodes(3)
 	return w
 }
@@ -39,6 +47,9 @@ func (w *world) addNodes(count int, sets ...string) {
 	w.t.Helper()
 	for range count {
 		n := plan(w.t, w.stores, sets...)
+		if w.version != "" {
+			n.binary = w.version
+		}
 		n.launch()
 		w.nodes = append(w.nodes, n)
 	}

@@ -51,11 +51,16 @@ func build() (dir string, err error) {
 		return "", err
 	}
 	binary = filepath.Join(dir, "parley")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "parley/cmd/parley").CombinedOutput()
-	if err != nil {
+	if out, err := goBuild(binary); err != nil {
 		return "", fmt.Errorf("build the node: %w\n%s", err, out)
 	}
 	return dir, nil
+}
+
+// goBuild builds a node and returns what the compiler says.
+func goBuild(to string, flags ...string) ([]byte, error) {
+	args := append(append([]string{"build", "-o", to}, flags...), "parley/cmd/parley")
+	return exec.CommandContext(context.Background(), "go", args...).CombinedOutput() //nolint:gosec // the test's own arguments
 }
 
 // after returns once d has passed: how long a fault lasts is real time.

@@ -26,6 +26,7 @@ type node struct {
 	listen                string // its own address, past the gate
 	door, redis, database *gate
 	args                  []string
+	binary                string // of its version
 	space                 string // network namespace; empty: this one
 	cmd                   *exec.Cmd
 	ended                 chan struct{}
@@ -34,7 +35,7 @@ type node struct {
 // plan prepares a node that start starts.
 func plan(t *testing.T, stores stores, sets ...string) *node {
 	t.Helper()
-	n := &node{t: t, listen: freeAddr(t)}
+	n := &node{t: t, listen: freeAddr(t), binary: binary}
 	n.door = newGate(t, n.listen)
 	n.database = newGate(t, stores.postgres.addr)
 	redis := stores.redisURL
@@ -59,7 +60,7 @@ func plan(t *testing.T, stores stores, sets ...string) *node {
 // launch starts the process, again after kill, without waiting for it.
 func (n *node) launch() {
 	n.t.Helper()
-	argv := append([]string{binary}, n.args...)
+	argv := append([]string{n.binary}, n.args...)
 	if n.space != "" {
 		argv = append([]string{"ip", "netns", "exec", n.space}, argv...)
 	}
