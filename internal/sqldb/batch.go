@@ -67,18 +67,23 @@ type batchItem struct {
 	set   *SetQuery
 	query string // when set is nil
 	args  []any  // the set's columns, or the query's parameters
-	rows  int    // of the set
+	rows  int    // of the set, or that the statement must change
 	each  func(Row) error
 }
 
 // Batch returns an empty batch of the transaction.
 func (tx *Tx) Batch() *Batch { return &Batch{tx: tx} }
 
-// Lock does what Tx.Lock does with one key, before the statements behind it.
-func (b *Batch) Lock(key string) {
-	if b.tx.dialect == Postgres {
-		b.Query("SELECT pg_advisory_xact_lock(?)", func(Row) error { return nil }, lockID(key))
+// Lock does what Tx.Lock does, before the statements behind it.
+func (b *Batch) Lock(keys ...string) {
+	if b.tx.dialect == Postgres && len(keys) > 0 {
+		b.Query(takeLocks, func(Row) error { return nil }, lockIDs(keys))
 	}
+}
+
+// Exec adds a statement that must change as many rows as said, else Send returns ErrRows.
+func (b *Batch) Exec(query string, rows int, args ...any) {
+	b.items = append(b.items, batchItem{query: query, args: args, rows: rows})
 }
 
 // Query adds a query; each hears of every row of its result.
@@ -198,7 +203,7 @@ func everyRow(rows pgx.Rows, each func(Row) error) error {
 func (tx *Tx) one(it *batchItem) error {
 	switch {
 	case it.set == nil:
-		return tx.chunk(it, it.query, it.args, 0)
+		return tx.chunk(it, it.query, it.args, it.rows)
 	case tx.dialect == Postgres:
 		return tx.chunk(it, it.set.postgres, it.args, it.rows)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"parley/internal/sqldb"
@@ -82,6 +84,73 @@ func TestBatch_SetsOfAnySize(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBatch_ExecChangesAsManyRowsAsItSays(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"test": schema}, func(t *testing.T, db *sqldb.DB) {
+		raise := func(rows int) error {
+			return db.Update(t.Context(), func(tx *sqldb.Tx) error {
+				b := tx.Batch()
+				b.Exec("INSERT INTO t (k, n) VALUES (?, ?), (?, ?)", 2, "a", 1, "b", 1)
+				b.Exec("UPDATE t SET n = n + 1 WHERE n = ?", rows, 1)
+				return b.Send()
+			})
+		}
+		for _, rows := range []int{0, 1, 3} {
+			if err := raise(rows); !errors.Is(err, sqldb.ErrRows) {
+				t.Errorf("two rows changed where %d were to be: %v", rows, err)
+			}
+		}
+		if err := raise(2); err != nil {
+			t.Error(err)
+		}
+		got := find(t, func(fn func(*sqldb.Tx) error) error { return db.View(t.Context(), fn) }, []string{"a", "b"})
+		if !slices.Equal(got, []int64{2, 2}) {
+			t.Errorf("found %v", got)
+		}
+	})
+}
+
+// TestLock_IsTakenInOneOrderByAll lets transactions lock the same keys in
+// opposite orders: had they waited for each other, one would have run again.
+func TestLock_IsTakenInOneOrderByAll(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"test": schema}, func(t *testing.T, db *sqldb.DB) {
+		const times = 40
+		names, _ := keys(30)
+		back := slices.Clone(names)
+		slices.Reverse(back)
+		var runs, inside atomic.Int64
+		var wg sync.WaitGroup
+		for i, order := range [][]string{names, back, names, back} {
+			wg.Go(func() {
+				for range times {
+					err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+						runs.Add(1)
+						b := tx.Batch()
+						if b.Lock(order...); i < 2 {
+							if err := tx.Lock(order...); err != nil {
+								return err
+							}
+						}
+						if err := b.Send(); err != nil {
+							return err
+						}
+						if n := inside.Add(1); n != 1 {
+							t.Errorf("%d hold the same locks", n)
+						}
+						inside.Add(-1)
+						return nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		if wg.Wait(); runs.Load() != 4*times {
+			t.Errorf("%d runs of %d transactions", runs.Load(), 4*times)
+		}
+	})
 }
 
 func TestBatch_EndsAtTheFirstError(t *testing.T) {

@@ -118,16 +118,15 @@ func lockID(key string) int64 {
 	return int64(h.Sum64())     //nolint:gosec // all 64 bits are wanted
 }
 
-func lockPostgres(tx *Tx, keys []string) error {
-	ids := make([]int64, 0, len(keys))
-	for _, k := range keys {
-		ids = append(ids, lockID(k))
+// takeLocks takes locks in the order given.
+const takeLocks = "SELECT pg_advisory_xact_lock(k) FROM unnest(?::bigint[]) AS k"
+
+// lockIDs are the keys' locks in the order in which everybody takes them.
+func lockIDs(keys []string) []int64 {
+	ids := make([]int64, len(keys))
+	for i, k := range keys {
+		ids[i] = lockID(k)
 	}
 	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		if _, err := tx.Exec("SELECT pg_advisory_xact_lock(?)", id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return slices.Compact(ids)
 }

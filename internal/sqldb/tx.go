@@ -58,10 +58,11 @@ func (tx *Tx) AfterCommit(fn func()) { tx.hooks = append(tx.hooks, fn) }
 // order, so that two transactions cannot wait for each other. On SQLite, which
 // has one writer, it does nothing.
 func (tx *Tx) Lock(keys ...string) error {
-	if tx.dialect != Postgres {
+	if tx.dialect != Postgres || len(keys) == 0 {
 		return nil
 	}
-	return lockPostgres(tx, keys)
+	_, err := tx.Exec(takeLocks, lockIDs(keys))
+	return err
 }
 
 // rebind turns ? into $1, $2, … for PostgreSQL. Our SQL has no ? in literals.
