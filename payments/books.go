@@ -77,7 +77,7 @@ func (b *Books) Move(ctx context.Context, a Actor, moves []Movement) ([]ledger.E
 	for i, m := range moves {
 		group[i] = m.transfer(a, i, now)
 	}
-	return commitOnce(ctx, b.s, a, req, now, "", group, func(e []ledger.Entry) []ledger.Entry { return e })
+	return commitOnce(ctx, b.s, a, req, "", group, func(e []ledger.Entry) []ledger.Entry { return e })
 }
 
 // describe writes m into what two requests with one key must have in common.
@@ -257,7 +257,7 @@ func (b *Books) resolve(ctx context.Context, a Actor, operation string, r Resolu
 	}
 	now := b.s.now()
 	t.ID, t.Reference, t.Note, t.Resolves = newID("tr_", now), keyedReference(a, 0), r.Note, r.Transfer
-	return commitOnce(ctx, b.s, a, req, now, r.Transfer, []ledger.Transfer{t}, func(e []ledger.Entry) ledger.Entry { return e[0] })
+	return commitOnce(ctx, b.s, a, req, r.Transfer, []ledger.Transfer{t}, func(e []ledger.Entry) ledger.Entry { return e[0] })
 }
 
 // Reverse takes a posted transfer back, all of it and once.

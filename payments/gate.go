@@ -265,9 +265,11 @@ func (s *Service) factsOf(tx *sqldb.Tx, in Intent, f Facts, since time.Duration)
 	return f, nil
 }
 
+const noteInsisted = "UPDATE payments_intents SET insisted = 1 WHERE id = ?"
+
 // insist notes that a server key asked for no live confirmation.
 func insist(tx *sqldb.Tx, id string) error {
-	if _, err := tx.Exec("UPDATE payments_intents SET insisted = 1 WHERE id = ?", id); err != nil {
+	if _, err := tx.Exec(noteInsisted, id); err != nil {
 		return fmt.Errorf("payments: gate: %w", err)
 	}
 	return nil
@@ -284,7 +286,7 @@ func (s *Service) stopped(tx *sqldb.Tx, a Actor, req request, err error, now tim
 	if !stop.final() {
 		return stop, nil
 	}
-	return stop, saveKey(tx, a, req, keyRefused, &Refusal{Code: "safety_" + stop.Reason, Detail: stop.Error(), Stop: stop}, now)
+	return stop, saveKey(tx, a, req, keyRefused, stop.refusal(), now)
 }
 
 // Committed asks what a payer has committed since a time.
@@ -343,6 +345,11 @@ func (s *Service) RequestedTx(tx *sqldb.Tx, payee string, since time.Time) (n in
 		err = fmt.Errorf("payments: requested: %w", err)
 	}
 	return n, err
+}
+
+// refusal is how a final stop is stored under a key.
+func (s *Stop) refusal() *Refusal {
+	return &Refusal{Code: "safety_" + s.Reason, Detail: s.Error(), Stop: s}
 }
 
 // restore makes the refusal that was stored under a key.

@@ -156,15 +156,25 @@ type keyRow struct {
 	created                     time.Time
 }
 
+const selectKey = "SELECT fingerprint, status, answer, created_at FROM payments_keys WHERE scope = ? AND key = ?"
+
+func scanKey(r sqldb.Row) (*keyRow, error) {
+	var k keyRow
+	var created int64
+	err := r.Scan(&k.fingerprint, &k.status, &k.answer, &created)
+	k.created = fromMillis(created)
+	return &k, err
+}
+
+// lock is what requests with the actor's key lock.
+func (a Actor) lock() string { return "payments:key:" + a.scope() + "/" + a.Key }
+
 // findKey locks a key until the end of the transaction and returns what is stored under it, or nil.
 func findKey(tx *sqldb.Tx, a Actor) (k *keyRow, err error) {
 	b := tx.Batch()
-	b.Lock("payments:key:" + a.scope() + "/" + a.Key)
-	b.Query("SELECT fingerprint, status, answer, created_at FROM payments_keys WHERE scope = ? AND key = ?", func(r sqldb.Row) error {
-		k = &keyRow{}
-		var created int64
-		err := r.Scan(&k.fingerprint, &k.status, &k.answer, &created)
-		k.created = fromMillis(created)
+	b.Lock(a.lock())
+	b.Query(selectKey, func(r sqldb.Row) (err error) {
+		k, err = scanKey(r)
 		return err
 	}, a.scope(), a.Key)
 	if err := b.Send(); err != nil {

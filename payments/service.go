@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -174,7 +175,8 @@ type Service struct {
 	book *ledger.Book
 	m    *metrics
 
-	committer *ledger.Committer // of what the app moves by itself
+	committer *ledger.Committer // of requests that share commits
+	joining   atomic.Bool       // the committer runs
 }
 
 // New returns a Service, or an error when a required dependency is missing or

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,17 +60,20 @@ type Committer struct {
 // Submission is a group of linked transfers with what its caller keeps in the
 // same commit, such as an idempotency key and the answer to it. Its functions
 // are called one at a time, before Commit returns, and again when a commit
-// failed and is tried anew.
+// failed and is tried anew. They run before the chain is locked, except Save.
 type Submission struct {
 	Transfers []Transfer
-	// Key keeps submissions with the same one in commits of their own, in the
-	// order they came, so that Read sees what the one before it saved.
-	Key string
-	// Read adds queries to those that are run before the group is decided.
+	// Locks are keys that no two submissions of a commit share; those that do are
+	// committed in the order they came. They are locked as by Tx.Lock before
+	// Read, so that what Read sees stays as it is until the commit.
+	Locks []string
+	// Read adds queries to those that are run before anything is decided.
 	Read func(b *sqldb.Batch)
-	// Check tells, from what was read, why the group is not to be decided.
-	// Commit returns its error, and nothing is written.
-	Check func() error
+	// Decide tells, from what was read, what is recorded in place of Transfers:
+	// nothing, too, if the submission keeps something else. With an error nothing
+	// is, and Commit returns it. It may query tx, and what it writes there is
+	// committed whatever becomes of the transfers.
+	Decide func(tx *sqldb.Tx) ([]Transfer, error)
 	// Save adds statements to those that record the group, or, when refused is
 	// not nil, to those of the other groups of the commit.
 	Save func(b *sqldb.Batch, entries []Entry, refused error) error
@@ -141,7 +145,7 @@ func (c *Committer) Submit(ctx context.Context, transfers ...Transfer) ([]Record
 
 // Commit is Submit with what the submission carries, and returns the transfers
 // as they stand in the journal. Whether the group happened before is for the
-// submission's Read and Check to say: an id or reference that is used, also for
+// submission's Read and Decide to say: an id or reference that is used, also for
 // the same, is refused with ErrDuplicate.
 func (c *Committer) Commit(ctx context.Context, s Submission) ([]Entry, error) {
 	o := &order{Submission: s, keyed: true, done: make(chan struct{})}
@@ -202,7 +206,7 @@ func (c *Committer) Run(ctx context.Context) error {
 
 // collect waits for an order and takes what else is there. Those who have just
 // been answered get a chance to come back first: they are better served in this
-// commit than in the next. An order with the key of another one is left over.
+// commit than in the next. An order with a lock of another one is left over.
 func (c *Committer) collect(done <-chan struct{}) []*order {
 	waiting := c.over
 	if c.over = nil; len(waiting) == 0 {
@@ -221,11 +225,13 @@ func (c *Committer) collect(done <-chan struct{}) []*order {
 	keys := map[string]bool{}
 	take := func(o *order) {
 		switch {
-		case o.Key != "" && keys[o.Key]:
+		case slices.ContainsFunc(o.Locks, func(k string) bool { return keys[k] }):
 			c.over = append(c.over, o)
 		case o.taken.CompareAndSwap(false, true):
 			batch = append(batch, o)
-			keys[o.Key] = true
+		}
+		for _, k := range o.Locks { // of what is left over too, so that nobody overtakes it
+			keys[k] = true
 		}
 	}
 	for _, o := range waiting {
@@ -271,8 +277,6 @@ type answer struct {
 	recorded []Recorded
 	entries  []Entry // where the group is keyed
 	err      error
-
-	unchecked bool // its Check said no: nothing is written for it
 }
 
 // try commits the batch, again while the database cannot be reached. An
@@ -295,53 +299,84 @@ func (c *Committer) try(ctx context.Context, batch []*order) ([]answer, error) {
 	}
 }
 
-// recordAll decides the groups in order and writes those that may happen.
+// recordAll decides the groups in order and writes those that may happen. The
+// chain is locked only once it is known what is to be recorded, and if anything is.
 func (b *Book) recordAll(tx *sqldb.Tx, at time.Time, batch []*order) ([]answer, error) {
+	if err := readAll(tx, batch); err != nil {
+		return nil, err
+	}
+	answers := make([]answer, len(batch))
 	groups := make([][]Transfer, len(batch))
+	moves := false
 	for i, o := range batch {
-		groups[i] = o.Transfers
+		groups[i], answers[i].err = o.group(tx)
+		moves = moves || len(groups[i]) > 0
 	}
 	w := newWriter(tx, b.chart, at)
-	reads := w.loading(true, groups...)
-	for _, o := range batch {
-		if o.Read != nil {
-			o.Read(reads)
+	if moves {
+		if err := w.load(true, groups...); err != nil {
+			return nil, err
 		}
 	}
-	if err := reads.Send(); err != nil {
-		return nil, fmt.Errorf("ledger: load: %w", err)
-	}
-	answers := make([]answer, len(groups))
 	for i, o := range batch {
+		if answers[i].err != nil {
+			continue
+		}
 		var err error
-		if answers[i], err = w.decide(o); err != nil {
+		if answers[i], err = w.decide(groups[i], o.keyed); err != nil {
 			return nil, err
 		}
 	}
 	return answers, w.saveWith(func(saves *sqldb.Batch) error { return keepAll(saves, batch, answers) })
 }
 
-// decide tells what a group leads to; an error of its own means that nothing can be decided.
-func (w *writer) decide(o *order) (a answer, err error) {
-	if o.keyed {
-		if o.Check != nil {
-			if a.err = o.Check(); a.err != nil {
-				a.unchecked = true
-				return a, nil
-			}
+// readAll locks what the submissions want locked and runs their queries, in one round trip.
+func readAll(tx *sqldb.Tx, batch []*order) error {
+	var locks []string
+	for _, o := range batch {
+		locks = append(locks, o.Locks...)
+	}
+	b := tx.Batch()
+	b.Lock(locks...)
+	for _, o := range batch {
+		if o.Read != nil {
+			o.Read(b)
 		}
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("ledger: read: %w", err)
+	}
+	return nil
+}
+
+// group is what the order asks to be recorded.
+func (o *order) group(tx *sqldb.Tx) ([]Transfer, error) {
+	if o.Decide == nil {
+		return o.Transfers, nil
+	}
+	group, err := o.Decide(tx)
+	if err != nil {
+		return nil, err
+	}
+	return group, checkGroup(group)
+}
+
+// decide tells what a group leads to; an error of its own means that nothing
+// can be decided. One that is keyed answers for its own repetition.
+func (w *writer) decide(group []Transfer, keyed bool) (a answer, err error) {
+	if keyed {
 		first := len(w.rows)
-		if a.recorded, a.err = w.record(o.Transfers); a.err == nil {
+		if a.recorded, a.err = w.record(group); a.err == nil {
 			a.entries = entriesOf(w.rows[first:])
 		}
 		return a, nil
 	}
-	a.recorded, a.err = w.recordedBefore(o.Transfers)
+	a.recorded, a.err = w.recordedBefore(group)
 	if a.err != nil && !errors.Is(a.err, ErrDuplicate) {
 		return a, a.err
 	}
 	if a.recorded == nil && a.err == nil {
-		a.recorded, a.err = w.record(o.Transfers)
+		a.recorded, a.err = w.record(group)
 	}
 	return a, nil
 }
@@ -349,7 +384,7 @@ func (w *writer) decide(o *order) (a answer, err error) {
 // keepAll lets the submissions add what they keep.
 func keepAll(saves *sqldb.Batch, batch []*order, answers []answer) error {
 	for i, o := range batch {
-		if o.Save == nil || answers[i].unchecked {
+		if o.Save == nil {
 			continue
 		}
 		if err := o.Save(saves, answers[i].entries, answers[i].err); err != nil {

@@ -57,19 +57,10 @@ func (n *wanted) addAccount(k accountKey, seen map[accountKey]bool) {
 	}
 }
 
-// load reads what loading names.
+// load reads the chain's head and everything that the groups touch, in one
+// round trip under the chain's lock. Which of their ids and references are used
+// already is read when used is true, else left for save to find out.
 func (w *writer) load(used bool, groups ...[]Transfer) error {
-	if err := w.loading(used, groups...).Send(); err != nil {
-		return fmt.Errorf("ledger: load: %w", err)
-	}
-	return nil
-}
-
-// loading is the batch that reads the chain's head and everything that the
-// groups touch, in one round trip under the chain's lock. Which of their ids and
-// references are used already is read when used is true, else left for save to
-// find out.
-func (w *writer) loading(used bool, groups ...[]Transfer) *sqldb.Batch {
 	var n wanted
 	seen := map[accountKey]bool{}
 	for _, g := range groups {
@@ -82,7 +73,10 @@ func (w *writer) loading(used bool, groups ...[]Transfer) *sqldb.Batch {
 	b.QuerySet(readAccounts, w.scanAccount, n.accounts, n.currencies)
 	b.QuerySet(readHolds, w.scanHold, n.holds)
 	b.QuerySet(readHoldAccounts, w.scanAccount, n.holds)
-	return b
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("ledger: load: %w", err)
+	}
+	return nil
 }
 
 // loadAccount reads the chain's head and one account.

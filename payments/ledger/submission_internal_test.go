@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"sync"
 	"testing"
 
 	"parley/internal/sqldb"
@@ -47,22 +48,33 @@ func notes(t *testing.T, db *sqldb.DB) map[string]string {
 
 var errTaken = errors.New("taken")
 
+// locks of a submission under a key; none has no locks.
+func locks(key string) []string {
+	if key == "" {
+		return nil
+	}
+	return []string{key}
+}
+
 // noting is a submission that notes under its key what its group led to, unless there is a note.
 func noting(key string, group ...Transfer) *order {
 	taken := false
 	return &order{keyed: true, done: make(chan struct{}), Submission: Submission{
-		Transfers: group, Key: key,
+		Transfers: group, Locks: locks(key),
 		Read: func(b *sqldb.Batch) {
 			taken = false
 			b.Query("SELECT 1 FROM notes WHERE id = ?", func(r sqldb.Row) error { taken = true; return r.Scan(new(int64)) }, key)
 		},
-		Check: func() error {
+		Decide: func(*sqldb.Tx) ([]Transfer, error) {
 			if taken {
-				return errTaken
+				return nil, errTaken
 			}
-			return nil
+			return group, nil
 		},
 		Save: func(b *sqldb.Batch, entries []Entry, refused error) error {
+			if errors.Is(refused, errTaken) {
+				return nil
+			}
 			text := fmt.Sprintf("%d entries", len(entries))
 			if errors.Is(refused, ErrInsufficient) {
 				text = "refused"
@@ -130,7 +142,7 @@ func TestCommit_ANoteThatIsTakenMeanwhileUndoesItsTransfersOnly(t *testing.T) {
 		notesTable(t, db)
 		c := testCommitter(db)
 		late := noting("late", pay("2", "world", "b", 5))
-		late.Check = nil // it does not see the note, as if it had been written since
+		late.Decide = nil // it does not see the note, as if it had been written since
 		if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.Exec("INSERT INTO notes (id, text) VALUES ('late', 'of another')")
 			return err
@@ -209,4 +221,121 @@ func TestRun_AnswersWhatWaitsWhenItEnds(t *testing.T) {
 	if _, err := c.Submit(t.Context(), pay("late", "world", "a", 1)); !errors.Is(err, ErrStopped) {
 		t.Errorf("after the end: %v", err)
 	}
+}
+
+// TestCommit_WhatIsReadUnderALockStaysUntilTheCommit lets committers of several
+// nodes and transactions of their own count up one note: each reads it, decides
+// on what it read and writes. No step is lost, and none is taken back.
+func TestCommit_WhatIsReadUnderALockStaysUntilTheCommit(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"ledger": Schema()}, func(t *testing.T, db *sqldb.DB) {
+		notesTable(t, db)
+		if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("INSERT INTO notes (id, text) VALUES ('n', '')")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		const each = 12
+		read := func(b *sqldb.Batch, at *string) {
+			b.Query("SELECT text FROM notes WHERE id = 'n'", func(r sqldb.Row) error { return r.Scan(at) })
+		}
+		write := func(b *sqldb.Batch, at string) {
+			b.Exec("UPDATE notes SET text = ? WHERE id = 'n' AND text = ?", 1, at+".", at)
+		}
+		alone := func() error {
+			return db.Update(t.Context(), func(tx *sqldb.Tx) error {
+				var at string
+				b := tx.Batch()
+				b.Lock("n")
+				read(b, &at)
+				if err := b.Send(); err != nil {
+					return err
+				}
+				b = tx.Batch()
+				write(b, at)
+				return b.Send()
+			})
+		}
+		var wg sync.WaitGroup
+		run := func(do func() error) {
+			wg.Go(func() {
+				for range each {
+					if err := do(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		for range 2 {
+			c := testCommitter(db)
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- c.Run(ctx) }()
+			defer func() {
+				if stop(); <-ended != nil {
+					t.Error("the committer did not end well")
+				}
+			}()
+			for range 3 {
+				run(func() error {
+					var at string
+					_, err := c.Commit(t.Context(), Submission{Locks: []string{"n"},
+						Read:   func(b *sqldb.Batch) { read(b, &at) },
+						Decide: func(*sqldb.Tx) ([]Transfer, error) { return nil, nil },
+						Save:   func(b *sqldb.Batch, _ []Entry, _ error) error { write(b, at); return nil },
+					})
+					return err
+				})
+			}
+		}
+		run(alone)
+		run(alone)
+		wg.Wait()
+		if got := notes(t, db)["n"]; len(got) != 8*each {
+			t.Errorf("%d steps of %d", len(got), 8*each)
+		}
+	})
+}
+
+// TestCommit_DecidesOnTheChainOnlyWhatMoves commits a submission that keeps a
+// note and moves nothing while somebody else has the chain, and decides on what
+// to record by a query of its own.
+func TestCommit_DecidesOnTheChainOnlyWhatMoves(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"ledger": Schema()}, func(t *testing.T, db *sqldb.DB) {
+		notesTable(t, db)
+		c := testCommitter(db)
+		still := noting("still")
+		commit := func() { together(t, c, []*order{still}) }
+		if db.Dialect() == sqldb.Postgres { // SQLite has one writer anyway
+			if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+				if err := tx.Lock(chainLock); err != nil {
+					return err
+				}
+				commit() // would wait for the lock for ever
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			commit()
+		}
+		asked := noting("asked")
+		asked.Decide = func(tx *sqldb.Tx) ([]Transfer, error) {
+			var text string
+			err := tx.QueryRow("SELECT text FROM notes WHERE id = 'still'").Scan(&text)
+			return []Transfer{pay(fmt.Sprint(len(text)), "world", "a", 10)}, err
+		}
+		askew := noting("askew")
+		askew.Decide = func(*sqldb.Tx) ([]Transfer, error) { return []Transfer{{ID: "askew"}}, nil }
+		together(t, c, []*order{asked, askew})
+		if asked.err != nil || !errors.Is(askew.err, ErrShape) || len(asked.entries) != 1 || asked.entries[0].ID != "9" {
+			t.Errorf("%v, %v, %+v", asked.err, askew.err, asked.entries)
+		}
+		if got := notes(t, db); got["still"] != "0 entries" || got["asked"] != "1 entries" {
+			t.Errorf("noted %v", got)
+		}
+		if r, err := Check(t.Context(), db, nil); err != nil || r.Rows != 2+1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
 }
