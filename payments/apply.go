@@ -12,68 +12,81 @@ import (
 	"parley/payments/outbox"
 )
 
-// apply lets a command take effect: the next state, the postings and the event
-// in the caller's transaction. Nothing is written when nothing changes. What
-// follows of itself, an automatic capture, happens in the same transaction. Events are numbered last,
-// after the ledger's rows: every transaction takes those two locks in this order.
-func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stored, error) {
-	type news struct {
-		in     Intent
-		change string
-	}
-	var heard []news
-	before := at.State
-	for {
+// change is one transition of a payment that was decided.
+type change struct {
+	Result
+	rev int64 // of the payment before it
+}
+
+// plan decides a command and what follows of itself, an automatic capture. No
+// change means that nothing happens. pass is asked before each; what it writes
+// is all that is written.
+func (s *Service) plan(at stored, c Command, now time.Time, pass func(at stored, r *Result, c Command) error) (changes []change, err error) {
+	for more := true; more; {
 		r, err := at.Apply(c, now)
 		if err != nil || r.Change == "" {
-			return at, err
+			return nil, err
 		}
-		if err := s.pass(tx, at, &r, c, now); err != nil {
-			if len(heard) > 0 && errors.Is(err, ErrSafetyCooling) {
+		if err := pass(at, &r, c); err != nil {
+			if len(changes) > 0 && errors.Is(err, ErrSafetyCooling) {
 				break // the hold stands; it is captured by a command later
 			}
+			return nil, err
+		}
+		if r.Next.Version != at.Version || r.Next.Held > 0 && at.Held == 0 {
+			if err := s.seal(&r.Next); err != nil {
+				return nil, err
+			}
+		}
+		changes = append(changes, change{r, at.rev})
+		at = stored{r.Next, at.rev + 1}
+		c, more = at.follows(c.Do)
+	}
+	return changes, nil
+}
+
+// apply lets a command take effect: the next state, the postings and the event
+// in the caller's transaction. Nothing is written when nothing changes. What
+// follows of itself happens in the same transaction. Events are numbered last,
+// after the ledger's rows: every transaction takes those two locks in this order.
+func (s *Service) apply(tx *sqldb.Tx, at stored, c Command, now time.Time) (stored, error) {
+	changes, err := s.plan(at, c, now, func(at stored, r *Result, c Command) error { return s.pass(tx, at, r, c, now) })
+	if err != nil || len(changes) == 0 {
+		return at, err
+	}
+	if err := s.bringIn(tx, c, changes[0].Next.Held, now); err != nil {
+		return at, err
+	}
+	before := at.State
+	for _, ch := range changes {
+		if err := s.commit(tx, ch, now); err != nil {
 			return at, err
 		}
-		if err := s.bringIn(tx, c, r.Next.Held, now); err != nil {
-			return at, err
-		}
-		if at, err = s.commit(tx, at, r, now); err != nil {
-			return at, err
-		}
-		heard = append(heard, news{at.Intent, r.Change})
-		next, more := at.follows(c.Do)
-		if !more {
-			break
-		}
-		c = next
+		at = stored{ch.Next, ch.rev + 1}
 	}
 	if err := s.settleAsk(tx, before, at.Intent, now); err != nil {
 		return at, err
 	}
-	for _, n := range heard {
-		if err := s.announce(tx, n.in, n.change, now); err != nil {
+	for _, ch := range changes {
+		if err := s.announce(tx, ch.Next, ch.Change, now); err != nil {
 			return at, err
 		}
 	}
 	return at, nil
 }
 
-// commit writes the result of one command; what needs the ledger's lock comes
-// last, so that others wait for it briefly.
-func (s *Service) commit(tx *sqldb.Tx, at stored, r Result, now time.Time) (stored, error) {
-	next := stored{r.Next, at.rev + 1}
-	if next.Version != at.Version || next.Held > 0 && at.Held == 0 {
-		if err := s.seal(&next.Intent); err != nil {
-			return at, err
+// commit writes one change; what needs the ledger's lock comes last, so that
+// others wait for it briefly.
+func (s *Service) commit(tx *sqldb.Tx, ch change, now time.Time) error {
+	if err := update(tx, ch.Next, ch.rev); err != nil {
+		return err
+	}
+	if transfers := ch.transfers(now); len(transfers) > 0 {
+		if _, err := s.book.Record(tx, now, transfers...); err != nil {
+			return err
 		}
 	}
-	if err := update(tx, next.Intent, at.rev); err != nil {
-		return at, err
-	}
-	if err := s.post(tx, next.Intent, next.rev, r.Effects, now); err != nil {
-		return at, err
-	}
-	return next, s.mirror(tx, next.Intent, next.rev, r.Effects, now)
+	return s.mirror(tx, ch.Next, ch.rev+1, ch.Effects, now)
 }
 
 // seal computes what the parties agree on in this version. It expires with the
@@ -107,22 +120,18 @@ func (in *Intent) purpose() string {
 	return strings.Join(parts, ": ")
 }
 
-// post records the effects, linked: all or none. References are unique per
-// revision of the payment, so that no revision can ever post twice.
-func (s *Service) post(tx *sqldb.Tx, in Intent, rev int64, effects []Effect, now time.Time) error {
-	if len(effects) == 0 {
-		return nil
-	}
-	transfers := make([]ledger.Transfer, len(effects))
-	for i, e := range effects {
+// transfers are the effects of a change, linked: all or none. References are
+// unique per revision of the payment, so that no revision can ever post twice.
+func (ch change) transfers(now time.Time) []ledger.Transfer {
+	in, transfers := ch.Next, make([]ledger.Transfer, len(ch.Effects))
+	for i, e := range ch.Effects {
 		transfers[i] = ledger.Transfer{
 			ID: newID("tr_", now), Legs: legs(in, e),
-			Reference: in.ID + "/" + strconv.FormatInt(rev, 10) + "/" + string(e.Kind),
+			Reference: in.ID + "/" + strconv.FormatInt(ch.rev+1, 10) + "/" + string(e.Kind),
 			Note:      string(e.Kind) + " " + in.ID,
 		}
 	}
-	_, err := s.book.Record(tx, now, transfers...)
-	return err
+	return transfers
 }
 
 // legs says which accounts an effect moves money between.
@@ -157,20 +166,32 @@ func legs(in Intent, e Effect) []ledger.Leg {
 
 // announce appends the event about a change, in the same transaction.
 func (s *Service) announce(tx *sqldb.Tx, in Intent, change string, now time.Time) error {
+	b := tx.Batch()
+	if err := announceIn(b, in, change, now); err != nil {
+		return err
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("payments: event: %w", err)
+	}
+	tx.AfterCommit(func() { s.announced(change) })
+	return nil
+}
+
+// announceIn is announce as statements of a batch; once they are committed, the
+// caller calls announced.
+func announceIn(b *sqldb.Batch, in Intent, change string, now time.Time) error {
 	data, err := eventData(in, change)
 	if err != nil {
 		return fmt.Errorf("payments: event: %w", err)
 	}
-	_, err = outbox.Append(tx, outbox.Event{
+	return outbox.AppendIn(b, &outbox.Event{
 		ID: newID("evt_", now), Type: EventType, Object: in.ID, Time: now, Data: data,
 		Audience: outbox.Audience{Conversation: in.Conversation, Users: []string{in.Payer, in.Payee}},
 	})
-	if err != nil {
-		return err
-	}
-	tx.AfterCommit(func() {
-		s.m.changes.WithLabelValues(change).Inc()
-		s.d.Wake()
-	})
-	return nil
+}
+
+// announced counts a change that was committed, and rings for its event.
+func (s *Service) announced(change string) {
+	s.m.changes.WithLabelValues(change).Inc()
+	s.d.Wake()
 }

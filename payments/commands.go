@@ -2,10 +2,12 @@ package payments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"parley/internal/sqldb"
+	"parley/payments/ledger"
 )
 
 // partyOf tells as whom an actor acts on a payment, or ErrNotParty.
@@ -22,8 +24,9 @@ func (in *Intent) partyOf(a Actor) (Party, error) {
 	return 0, ErrNotParty
 }
 
-// command lets an actor give one command under an idempotency key. prepare, if
-// not nil, completes the command from the payment and the database.
+// command lets an actor give one command under an idempotency key, together with
+// other callers' where it can be. prepare, if not nil, completes the command
+// from the payment and the database.
 func (s *Service) command(ctx context.Context, a Actor, id string, c Command, extra request, prepare func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error) (Payment, error) {
 	req := request{"operation": string(c.Do), "payment": id}
 	for k, v := range extra {
@@ -32,6 +35,12 @@ func (s *Service) command(ctx context.Context, a Actor, id string, c Command, ex
 	c, err := s.look(ctx, a, id, c)
 	if err != nil {
 		return Payment{}, err
+	}
+	if s.joining.Load() && !s.isAlone(c) {
+		p, err := s.commandTogether(ctx, a, id, c, req, prepare)
+		if !errors.Is(err, errAlone) && !errors.Is(err, ledger.ErrStopped) {
+			return p, err
+		}
 	}
 	return once(ctx, s, a, req, func(tx *sqldb.Tx, now time.Time) (Payment, error) {
 		at, err := loadForUpdate(tx, id)
@@ -49,6 +58,72 @@ func (s *Service) command(ctx context.Context, a Actor, id string, c Command, ex
 		at, err = s.apply(tx, at, c, now)
 		return view(at.Intent), err
 	})
+}
+
+// isAlone reports whether a command writes more than a payment, its transfers
+// and its event: the gate's decision, or whom a report is about.
+func (s *Service) isAlone(c Command) bool {
+	return c.Do == DoReport || s.d.Gate != nil && (c.Do == DoHold || c.Do == DoEdit || c.Do == DoExtend)
+}
+
+// isAlone reports whether more than the payment itself follows what becomes of it:
+// a link or a request to several people, or the rail that it is held at.
+func (s *stored) isAlone(atRail bool) bool { return atRail || s.Ask.Link != "" || s.Ask.Request != "" }
+
+// commandTogether is command in a commit shared with others, or errAlone.
+func (s *Service) commandTogether(ctx context.Context, a Actor, id string, c Command, req request, prepare func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error) (Payment, error) {
+	var at *stored
+	var atRail bool
+	var changes []change
+	p, err := together(ctx, s, joint[Payment]{by: a, req: req, locks: []string{paymentLock(id)},
+		read: func(b *sqldb.Batch) {
+			at = nil
+			readIntent(b, id, func(read stored, authorised bool) { at, atRail = &read, authorised })
+		},
+		decide: func(tx *sqldb.Tx, now time.Time) (transfers []ledger.Transfer, err error) {
+			switch {
+			case at == nil:
+				return nil, fmt.Errorf("%w: %.80s", ErrUnknown, id)
+			case at.isAlone(atRail):
+				return nil, errAlone
+			}
+			c := c
+			if c.By, err = at.partyOf(a); err != nil {
+				return nil, err
+			}
+			if prepare != nil {
+				if err := prepare(tx, *at, &c, now); err != nil {
+					return nil, err
+				}
+			}
+			changes, err = s.plan(*at, c, now, func(at stored, r *Result, c Command) error { return s.pass(tx, at, r, c, now) })
+			for _, ch := range changes {
+				transfers = append(transfers, ch.transfers(now)...)
+			}
+			return transfers, err
+		},
+		save: func(b *sqldb.Batch, _ []ledger.Entry) (Payment, error) {
+			to := at.Intent
+			for _, ch := range changes {
+				if err := updateIn(b, ch.Next, ch.rev); err != nil {
+					return Payment{}, err
+				}
+				to = ch.Next
+			}
+			for _, ch := range changes {
+				if err := announceIn(b, ch.Next, ch.Change, to.UpdatedAt); err != nil {
+					return Payment{}, err
+				}
+			}
+			return view(to), nil
+		},
+		after: func() {
+			for _, ch := range changes {
+				s.announced(ch.Change)
+			}
+		},
+	})
+	return p, err
 }
 
 // Hold reserves the amount from the payer's balance. version is what the

@@ -2,11 +2,13 @@ package payments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
 
 	"parley/internal/sqldb"
+	"parley/payments/ledger"
 )
 
 // CreateInput asks for a payment.
@@ -52,6 +54,12 @@ func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment,
 		}
 		in.Confirm = decision.Confirm()
 	}
+	if a.Server && s.joining.Load() { // nothing is counted that others could change meanwhile
+		p, err := s.createTogether(ctx, a, in, payee, insisted)
+		if !errors.Is(err, ledger.ErrStopped) {
+			return p, err
+		}
+	}
 	return once(ctx, s, a, in.request(), func(tx *sqldb.Tx, now time.Time) (Payment, error) {
 		ask, err := s.ask(tx, a, in, payee, now)
 		if err != nil {
@@ -70,27 +78,48 @@ func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment,
 	})
 }
 
+// createTogether is Create by a server key, in a commit shared with others.
+func (s *Service) createTogether(ctx context.Context, a Actor, in CreateInput, payee Person, insisted bool) (Payment, error) {
+	var intent Intent
+	return together(ctx, s, joint[Payment]{by: a, req: in.request(),
+		decide: func(_ *sqldb.Tx, now time.Time) (none []ledger.Transfer, err error) {
+			intent, err = s.begin(in, payee, Ask{By: AskedByServer, PayeeCheck: payee.NameCheck}, now)
+			return none, err
+		},
+		save: func(b *sqldb.Batch, _ []ledger.Entry) (Payment, error) {
+			if err := insertIn(b, intent); err != nil {
+				return Payment{}, err
+			}
+			if insisted {
+				b.Exec(noteInsisted, 1, intent.ID)
+			}
+			return view(intent), announceIn(b, intent, "requested", intent.CreatedAt)
+		},
+		after: func() { s.announced("requested") },
+	})
+}
+
 // place stores the first version of a payment; the event is the caller's.
 func (s *Service) place(tx *sqldb.Tx, in CreateInput, payee Person, ask Ask, now time.Time) (Intent, error) {
-	intent := s.begin(in, payee, now)
-	intent.Ask = ask
-	if err := s.seal(&intent); err != nil {
+	intent, err := s.begin(in, payee, ask, now)
+	if err != nil {
 		return Intent{}, err
 	}
 	return intent, insert(tx, intent)
 }
 
 // begin is the first version of the payment.
-func (s *Service) begin(in CreateInput, payee Person, now time.Time) Intent {
+func (s *Service) begin(in CreateInput, payee Person, ask Ask, now time.Time) (Intent, error) {
 	if in.ExpiresIn == 0 {
 		in.ExpiresIn = s.cfg.RequestFor
 	}
-	return Intent{
+	intent := Intent{
 		ID: newID("pay_", now), State: Requested, Version: 1,
 		Payer: in.Payer, Payee: in.Payee, PayeeName: payee.Shown, Amount: in.Amount, Currency: in.Currency,
 		Fees: s.cfg.feeRule(in.Currency), Order: in.Order, Memo: in.Memo, Conversation: in.Conversation, Confirm: in.Confirm, Capture: captureMode(in.Capture, in.Confirm),
-		Deadline: now.Add(in.ExpiresIn).Truncate(time.Millisecond), CreatedAt: now, UpdatedAt: now,
+		Deadline: now.Add(in.ExpiresIn).Truncate(time.Millisecond), CreatedAt: now, UpdatedAt: now, Ask: ask,
 	}
+	return intent, s.seal(&intent)
 }
 
 // request is what two creations with one key must have in common. What the

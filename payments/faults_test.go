@@ -307,7 +307,7 @@ func (n *faultNode) run(ctx context.Context, cancel context.CancelFunc) {
 	ended := make(chan error, 1)
 	go func() { ended <- n.db.Run(ctx) }()
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context) error{n.committer.Run, n.relay.Run, n.Service.Run, n.RunOrders} {
+	for _, part := range []func(context.Context) error{n.committer.Run, n.relay.Run, n.Service.Run, n.RunOrders, n.RunTransfers} {
 		parts.Go(func() { _ = part(working) }) // they end with working only
 	}
 	n.stop = sync.OnceValue(func() error {

@@ -302,8 +302,7 @@ func (s *Service) withdraw(tx *sqldb.Tx, id string, now time.Time) (Intent, erro
 	if err != nil {
 		return Intent{}, err
 	}
-	at, err = s.commit(tx, at, r, now)
-	return at.Intent, err
+	return r.Next, s.commit(tx, change{r, at.rev}, now)
 }
 
 // settled reports whether a share waits for nothing more.

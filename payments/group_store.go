@@ -75,7 +75,7 @@ func lockShares(tx *sqldb.Tx, id string) error {
 	}
 	keys := make([]string, len(shares))
 	for i, share := range shares {
-		keys[i] = "payment:" + share.ID
+		keys[i] = paymentLock(share.ID)
 	}
 	return tx.Lock(keys...)
 }

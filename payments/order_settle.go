@@ -33,7 +33,7 @@ func (s *Service) settle(ctx context.Context, taken order, out RailOutcome, aske
 func (s *Service) settleOnce(ctx context.Context, taken order, out RailOutcome, asked error, unwanted bool) (v verdict, err error) {
 	err = s.d.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if taken.Payment != "" {
-			if err := tx.Lock("payment:" + taken.Payment); err != nil {
+			if err := tx.Lock(paymentLock(taken.Payment)); err != nil {
 				return err
 			}
 		}

@@ -58,21 +58,29 @@ const orderLock = "outbox:order"
 // it with its numbers. Let it be the last thing the transaction does: on
 // PostgreSQL other writers of events wait until it ends.
 func Append(tx *sqldb.Tx, ev Event) (Event, error) {
+	b := tx.Batch()
+	if err := AppendIn(b, &ev); err != nil {
+		return ev, err
+	}
+	if err := b.Send(); err != nil {
+		return ev, fmt.Errorf("outbox: append: %w", err)
+	}
+	return ev, nil
+}
+
+// AppendIn is Append as statements of a batch; ev has its numbers once that was sent.
+func AppendIn(b *sqldb.Batch, ev *Event) error {
 	audience, err := json.Marshal(ev.Audience)
 	if err != nil {
-		return ev, fmt.Errorf("outbox: audience: %w", err)
+		return fmt.Errorf("outbox: audience: %w", err)
 	}
-	b := tx.Batch()
 	b.Lock(orderLock)
 	b.Query("INSERT INTO outbox_events (seq, id, type, object, object_seq, time, data, audience) VALUES ("+
 		"(SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox_events), ?, ?, ?, "+
 		"(SELECT COALESCE(MAX(object_seq), 0) + 1 FROM outbox_events WHERE object = ?), ?, ?, ?) RETURNING seq, object_seq",
 		func(r sqldb.Row) error { return r.Scan(&ev.Seq, &ev.ObjectSeq) },
 		ev.ID, ev.Type, ev.Object, ev.Object, ev.Time.UnixMilli(), string(ev.Data), string(audience))
-	if err := b.Send(); err != nil {
-		return ev, fmt.Errorf("outbox: append: %w", err)
-	}
-	return ev, nil
+	return nil
 }
 
 // read returns up to limit events behind after, in order.
