@@ -297,10 +297,10 @@ type Committed struct {
 	Except          string // a payment that does not count
 }
 
-// where is the condition: what is on hold or captured counts, what was given
+// where is the condition (held_at > 0 lets the index be used): what is on hold or captured counts, what was given
 // back before its capture does not, and a refund does not make room.
 func (c Committed) where() (string, []any) {
-	text := " FROM payments_intents WHERE payer = ? AND currency = ? AND held_at > ? AND held + captured > 0 AND id <> ?"
+	text := " FROM payments_intents WHERE payer = ? AND currency = ? AND held_at > 0 AND held_at > ? AND held + captured > 0 AND id <> ?"
 	args := []any{c.Payer, c.Currency, c.Since.UnixMilli(), c.Except}
 	if c.Payee != "" {
 		text, args = text+" AND payee = ?", append(args, c.Payee)

@@ -61,6 +61,10 @@ func loadOrder(tx *sqldb.Tx, id string) (order, error) {
 	return o, nil
 }
 
+// ofPayment is the condition for the orders of a payment; its second half lets
+// the index be used, which has no others.
+const ofPayment = "payment = ? AND payment <> ''"
+
 // queryOrders returns the orders that a condition on the columns selects.
 func queryOrders(tx *sqldb.Tx, where string, args ...any) ([]order, error) {
 	rows, err := tx.Query("SELECT "+orderColumns+" FROM payments_orders WHERE "+where, args...)

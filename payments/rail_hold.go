@@ -82,7 +82,7 @@ func (s *Service) placeAuthorisation(tx *sqldb.Tx, a Actor, id, account string, 
 	if err := s.pass(tx, at, &r, c, now); err != nil {
 		return order{}, err
 	}
-	busy, err := queryOrders(tx, "payment = ? AND action = 'authorise' AND (left_over > 0 OR state IN ('queued', 'sent', 'pending', 'unknown'))", id)
+	busy, err := queryOrders(tx, ofPayment+" AND action = 'authorise' AND (left_over > 0 OR state IN ('queued', 'sent', 'pending', 'unknown'))", id)
 	if err != nil {
 		return order{}, err
 	}
@@ -189,7 +189,7 @@ func (s *Service) mirror(tx *sqldb.Tx, in Intent, rev int64, effects []Effect, n
 
 // authorisationOf returns the newest authorisation that a payment was held with.
 func authorisationOf(tx *sqldb.Tx, payment string) (order, bool, error) {
-	list, err := queryOrders(tx, "payment = ? AND action = 'authorise' AND state = 'done' ORDER BY id DESC LIMIT 1", payment)
+	list, err := queryOrders(tx, ofPayment+" AND action = 'authorise' AND state = 'done' ORDER BY id DESC LIMIT 1", payment)
 	if err != nil || len(list) == 0 {
 		return order{}, false, err
 	}
@@ -232,7 +232,7 @@ func follow(auth order, action RailAction, amount int64, now time.Time) order {
 // mirrorRefund sends a refund on to where the money came from, as far as the
 // rail captured it. The rest stays in the payer's balance.
 func (s *Service) mirrorRefund(tx *sqldb.Tx, auth order, returned, rev int64, now time.Time) error {
-	after, err := queryOrders(tx, "payment = ? AND authorisation = ?", auth.Payment, auth.ID)
+	after, err := queryOrders(tx, ofPayment+" AND authorisation = ?", auth.Payment, auth.ID)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (s *Service) mirrorRefund(tx *sqldb.Tx, auth order, returned, rev int64, no
 
 // captureOf tells how the capture stands that a refund gives back.
 func captureOf(tx *sqldb.Tx, refund order) (OrderState, error) {
-	list, err := queryOrders(tx, "payment = ? AND authorisation = ? AND action = 'capture'", refund.Payment, refund.Authorisation)
+	list, err := queryOrders(tx, ofPayment+" AND authorisation = ? AND action = 'capture'", refund.Payment, refund.Authorisation)
 	if err != nil {
 		return "", err
 	}

@@ -90,7 +90,7 @@ func listQuery(a Actor, f Filter) (string, []any) {
 		add("(payer = ? OR payee = ?)", a.User, a.User)
 	}
 	if f.Conversation != "" {
-		add("conversation = ?", f.Conversation)
+		add("conversation <> '' AND conversation = ?", f.Conversation)
 	}
 	if f.State != "" {
 		add("state = ?", string(f.State))

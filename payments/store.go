@@ -24,7 +24,7 @@ const intentColumns = "id, rev, state, version, digest, snapshot, payer, payee, 
 // readIntent adds the query for a payment, and for whether a rail has authorised
 // or was asked to authorise money for it; each is not called when there is none.
 func readIntent(b *sqldb.Batch, id string, each func(s stored, authorised bool)) {
-	b.Query("SELECT "+intentColumns+", (SELECT COUNT(*) FROM payments_orders WHERE payment = ? AND payment <> '' AND action = 'authorise')"+
+	b.Query("SELECT "+intentColumns+", (SELECT COUNT(*) FROM payments_orders WHERE "+ofPayment+" AND action = 'authorise')"+
 		" FROM payments_intents WHERE id = ?", func(r sqldb.Row) error {
 		var authorisations int64
 		s, err := scanIntent(withMore{r, &authorisations})
