@@ -65,14 +65,10 @@ func (s *Service) Create(ctx context.Context, a Actor, in CreateInput) (Payment,
 		if err != nil {
 			return Payment{}, err
 		}
+		ask.Insisted = insisted
 		intent, err := s.place(tx, in, payee, ask, now)
 		if err != nil {
 			return Payment{}, err
-		}
-		if insisted {
-			if err := insist(tx, intent.ID); err != nil {
-				return Payment{}, err
-			}
 		}
 		return view(intent), s.announce(tx, intent, "requested", now)
 	})
@@ -83,15 +79,12 @@ func (s *Service) createTogether(ctx context.Context, a Actor, in CreateInput, p
 	var intent Intent
 	return together(ctx, s, joint[Payment]{by: a, req: in.request(),
 		decide: func(_ *sqldb.Tx, now time.Time) (none []ledger.Transfer, err error) {
-			intent, err = s.begin(in, payee, Ask{By: AskedByServer, PayeeCheck: payee.NameCheck}, now)
+			intent, err = s.begin(in, payee, Ask{By: AskedByServer, PayeeCheck: payee.NameCheck, Insisted: insisted}, now)
 			return none, err
 		},
 		save: func(b *sqldb.Batch, _ []ledger.Entry) (Payment, error) {
 			if err := insertIn(b, intent); err != nil {
 				return Payment{}, err
-			}
-			if insisted {
-				b.Exec(noteInsisted, 1, intent.ID)
 			}
 			return view(intent), announceIn(b, intent, "requested", intent.CreatedAt)
 		},

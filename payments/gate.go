@@ -2,6 +2,7 @@ package payments
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -161,22 +162,21 @@ func (s *Service) look(ctx context.Context, a Actor, id string, c Command) (Comm
 	if s.d.Gate == nil || c.Do != DoHold && c.Do != DoEdit && c.Do != DoExtend {
 		return c, nil
 	}
-	var at stored
-	err := s.d.DB.View(ctx, func(tx *sqldb.Tx) (err error) {
-		at, err = load(tx, id)
-		return err
+	var people Facts
+	err := s.d.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow("SELECT payer, payee FROM payments_intents WHERE id = ?", id).Scan(&people.Payer, &people.Payee)
 	})
-	if errors.Is(err, ErrUnknown) {
+	if errors.Is(err, sql.ErrNoRows) {
 		return c, nil // the command itself says so
 	}
 	if err != nil {
-		return c, err
+		return c, fmt.Errorf("payments: gate: %w", err)
 	}
 	in := SafetyInput{by: a}
 	if c.Safety != nil {
 		in.Acknowledge, in.Signals = c.Safety.Acknowledge, c.Safety.Signals
 	}
-	in.looked, err = s.d.Gate.Look(ctx, Facts{Payer: at.Payer, Payee: at.Payee})
+	in.looked, err = s.d.Gate.Look(ctx, people)
 	if err != nil {
 		return c, fmt.Errorf("payments: gate: %w", err)
 	}
@@ -239,11 +239,7 @@ func (s *Service) askGate(tx *sqldb.Tx, at stored, next Intent, c Command, step 
 	if f.Signals = in.Signals; in.by.User == next.Payer {
 		f.Device = in.by.Device
 	}
-	var insisted int64
-	if err := tx.QueryRow("SELECT insisted FROM payments_intents WHERE id = ?", at.ID).Scan(&insisted); err != nil {
-		return GatePass{}, fmt.Errorf("payments: gate: %w", err)
-	}
-	return s.d.Gate.PassTx(tx, GateAsk{Step: step, Facts: f, By: in.by, Acknowledge: in.Acknowledge, Insisted: insisted != 0})
+	return s.d.Gate.PassTx(tx, GateAsk{Step: step, Facts: f, By: in.by, Acknowledge: in.Acknowledge, Insisted: at.Ask.Insisted})
 }
 
 // factsOf puts the facts of a payment, which was last changed so long ago, to
@@ -263,16 +259,6 @@ func (s *Service) factsOf(tx *sqldb.Tx, in Intent, f Facts, since time.Duration)
 		f.SinceEdit = &since
 	}
 	return f, nil
-}
-
-const noteInsisted = "UPDATE payments_intents SET insisted = 1 WHERE id = ?"
-
-// insist notes that a server key asked for no live confirmation.
-func insist(tx *sqldb.Tx, id string) error {
-	if _, err := tx.Exec(noteInsisted, id); err != nil {
-		return fmt.Errorf("payments: gate: %w", err)
-	}
-	return nil
 }
 
 // stopped returns the gate's refusal in err, kept under the key when it is

@@ -232,14 +232,10 @@ func (s *Service) PayLink(ctx context.Context, a Actor, id string, amount int64)
 		if err != nil {
 			return Payment{}, err
 		}
-		intent, err := s.place(tx, in, payee, Ask{By: AskedByPayer, PayeeCheck: payee.NameCheck, Link: id}, now)
+		ask := Ask{By: AskedByPayer, PayeeCheck: payee.NameCheck, Link: id, Insisted: seen.confirm == ConfirmNone}
+		intent, err := s.place(tx, in, payee, ask, now)
 		if err != nil {
 			return Payment{}, err
-		}
-		if seen.confirm == ConfirmNone {
-			if err := insist(tx, intent.ID); err != nil {
-				return Payment{}, err
-			}
 		}
 		if err := s.announce(tx, intent, "requested", now); err != nil {
 			return Payment{}, err

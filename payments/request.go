@@ -48,6 +48,8 @@ type Ask struct {
 	Link, Request string
 	// DeclineReason is one of DeclineReasons, or empty.
 	DeclineReason string
+	// Insisted: a server key asked for no live confirmation.
+	Insisted bool
 }
 
 // Asked is what a Payment shows of an Ask.

@@ -19,7 +19,7 @@ type stored struct {
 
 const intentColumns = "id, rev, state, version, digest, snapshot, payer, payee, payee_name, amount, currency, fee_rule, order_ref, memo, conversation, confirm, capture_mode," +
 	" held, capture_limit, captured, fee, refunded, fee_refunded, reserved, dispute, payer_confirmed, payee_confirmed, call_id, transcript," +
-	" deadline, held_at, hold_expires, confirm_deadline, created_at, updated_at, asked_by, silent, payee_check, link, request, decline_reason"
+	" deadline, held_at, hold_expires, confirm_deadline, created_at, updated_at, asked_by, silent, payee_check, link, request, decline_reason, insisted"
 
 // readIntent adds the query for a payment, and for whether a rail has authorised
 // or was asked to authorise money for it; each is not called when there is none.
@@ -49,11 +49,11 @@ type scanner interface{ Scan(dest ...any) error }
 func scanIntent(row scanner) (stored, error) {
 	var s stored
 	var fees, dispute string
-	var payerOK, payeeOK, deadline, heldAt, holdExpires, confirmBy, created, updated, silent int64
+	var payerOK, payeeOK, deadline, heldAt, holdExpires, confirmBy, created, updated, silent, insisted int64
 	err := row.Scan(&s.ID, &s.rev, &s.State, &s.Version, &s.Digest, &s.Snapshot, &s.Payer, &s.Payee, &s.PayeeName, &s.Amount, &s.Currency,
 		&fees, &s.Order, &s.Memo, &s.Conversation, &s.Confirm, &s.Capture, &s.Held, &s.Limit, &s.Captured, &s.Fee, &s.Refunded, &s.FeeRefunded, &s.Reserved,
 		&dispute, &payerOK, &payeeOK, &s.Call, &s.Transcript, &deadline, &heldAt, &holdExpires, &confirmBy, &created, &updated,
-		&s.Ask.By, &silent, &s.Ask.PayeeCheck, &s.Ask.Link, &s.Ask.Request, &s.Ask.DeclineReason)
+		&s.Ask.By, &silent, &s.Ask.PayeeCheck, &s.Ask.Link, &s.Ask.Request, &s.Ask.DeclineReason, &insisted)
 	if err != nil {
 		return stored{}, err
 	}
@@ -65,7 +65,7 @@ func scanIntent(row scanner) (stored, error) {
 			return stored{}, fmt.Errorf("dispute of %s: %w", s.ID, err)
 		}
 	}
-	s.PayerConfirmed, s.PayeeConfirmed, s.Ask.Silent = payerOK != 0, payeeOK != 0, silent != 0
+	s.PayerConfirmed, s.PayeeConfirmed, s.Ask.Silent, s.Ask.Insisted = payerOK != 0, payeeOK != 0, silent != 0, insisted != 0
 	s.Deadline, s.HeldAt, s.HoldExpires, s.ConfirmDeadline = fromMillis(deadline), fromMillis(heldAt), fromMillis(holdExpires), fromMillis(confirmBy)
 	s.CreatedAt, s.UpdatedAt = fromMillis(created), fromMillis(updated)
 	return s, nil
@@ -126,7 +126,7 @@ func insertIn(b *sqldb.Batch, in Intent) error {
 		string(fees), in.Order, in.Memo, in.Conversation, in.Confirm, in.Capture, in.Held, in.Limit, in.Captured, in.Fee, in.Refunded, in.FeeRefunded, in.Reserved,
 		"", flag(in.PayerConfirmed), flag(in.PayeeConfirmed), in.Call, in.Transcript,
 		millis(in.Deadline), millis(in.HeldAt), millis(in.HoldExpires), millis(in.ConfirmDeadline), millis(in.CreatedAt), millis(in.UpdatedAt),
-		in.Ask.By, flag(in.Ask.Silent), in.Ask.PayeeCheck, in.Ask.Link, in.Ask.Request, in.Ask.DeclineReason, millis(in.DueAt()))
+		in.Ask.By, flag(in.Ask.Silent), in.Ask.PayeeCheck, in.Ask.Link, in.Ask.Request, in.Ask.DeclineReason, flag(in.Ask.Insisted), millis(in.DueAt()))
 	return nil
 }
 
