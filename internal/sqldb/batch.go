@@ -76,8 +76,8 @@ func (tx *Tx) Batch() *Batch { return &Batch{tx: tx} }
 
 // Lock does what Tx.Lock does, before the statements behind it.
 func (b *Batch) Lock(keys ...string) {
-	if b.tx.dialect == Postgres && len(keys) > 0 {
-		b.Query(takeLocks, func(Row) error { return nil }, lockIDs(keys))
+	if ids := b.tx.newLocks(keys); len(ids) > 0 {
+		b.Query(takeLocks, func(Row) error { return nil }, ids)
 	}
 }
 

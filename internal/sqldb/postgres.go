@@ -121,12 +121,22 @@ func lockID(key string) int64 {
 // takeLocks takes locks in the order given.
 const takeLocks = "SELECT pg_advisory_xact_lock(k) FROM unnest(?::bigint[]) AS k"
 
-// lockIDs are the keys' locks in the order in which everybody takes them.
-func lockIDs(keys []string) []int64 {
-	ids := make([]int64, len(keys))
-	for i, k := range keys {
-		ids[i] = lockID(k)
+// newLocks are those of the keys' locks that the transaction does not hold yet,
+// in the order in which everybody takes them; from now on it is said to hold
+// them. There are none on SQLite.
+func (tx *Tx) newLocks(keys []string) (ids []int64) {
+	if tx.dialect != Postgres {
+		return nil
+	}
+	for _, k := range keys {
+		if id := lockID(k); !tx.held[id] {
+			if tx.held == nil {
+				tx.held = map[int64]bool{}
+			}
+			tx.held[id] = true
+			ids = append(ids, id)
+		}
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids)
+	return ids
 }

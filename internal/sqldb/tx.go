@@ -19,6 +19,7 @@ type Tx struct {
 
 	pipeline func(func(*pgx.Conn) error) error // nil where statements go one by one
 	planned  bool                              // planByIndex was sent
+	held     map[int64]bool                    // locks that were taken, or are about to be
 }
 
 type querier interface {
@@ -58,10 +59,11 @@ func (tx *Tx) AfterCommit(fn func()) { tx.hooks = append(tx.hooks, fn) }
 // order, so that two transactions cannot wait for each other. On SQLite, which
 // has one writer, it does nothing.
 func (tx *Tx) Lock(keys ...string) error {
-	if tx.dialect != Postgres || len(keys) == 0 {
+	ids := tx.newLocks(keys)
+	if len(ids) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(takeLocks, lockIDs(keys))
+	_, err := tx.Exec(takeLocks, ids)
 	return err
 }
 

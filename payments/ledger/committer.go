@@ -19,6 +19,9 @@ import (
 var (
 	// ErrBusy says that as many groups wait as may; nothing was recorded, try again later.
 	ErrBusy = errors.New("ledger busy")
+	// ErrApart says that a submission would have to be undone alone, which a commit
+	// with others cannot; nothing was recorded or kept. Do it in a transaction of its own.
+	ErrApart = errors.New("not together with others")
 	// ErrStopped says that the committer does not run any more; nothing was recorded.
 	ErrStopped = errors.New("ledger stopped")
 )
@@ -65,15 +68,21 @@ type Submission struct {
 	Transfers []Transfer
 	// Locks are keys that no two submissions of a commit share; those that do are
 	// committed in the order they came. They are locked as by Tx.Lock before
-	// Read, so that what Read sees stays as it is until the commit.
+	// Read, so that what Read sees stays as it is until the commit: the first of
+	// every submission, then the second of every one, and so on. Name them in the
+	// order in which transactions of their own lock the same.
 	Locks []string
 	// Read adds queries to those that are run before anything is decided.
 	Read func(b *sqldb.Batch)
 	// Decide tells, from what was read, what is recorded in place of Transfers:
 	// nothing, too, if the submission keeps something else. With an error nothing
 	// is, and Commit returns it. It may query tx, and what it writes there is
-	// committed whatever becomes of the transfers.
+	// committed whatever becomes of the transfers, unless Undo says no.
 	Decide func(tx *sqldb.Tx) ([]Transfer, error)
+	// Undo reports whether what Decide wrote is not to be kept now that the group
+	// is refused. Then nothing of the submission is written, and Commit returns
+	// ErrApart. nil keeps it.
+	Undo func(refused error) bool
 	// Save adds statements to those that record the group, or, when refused is
 	// not nil, to those of the other groups of the commit.
 	Save func(b *sqldb.Batch, entries []Entry, refused error) error
@@ -256,6 +265,11 @@ func (c *Committer) commit(ctx context.Context, batch []*order) {
 	start := time.Now()
 	answers, err := c.try(ctx, batch)
 	c.seconds.Observe(time.Since(start).Seconds())
+	var apart *apartError
+	if errors.As(err, &apart) {
+		c.commit(ctx, apart.leave(batch))
+		return
+	}
 	if err != nil && len(batch) > 1 && !errors.Is(err, sqldb.ErrUnavailable) {
 		for i := range batch { // the database refuses one of them: the others must not suffer
 			c.commit(ctx, batch[i:i+1])
@@ -277,6 +291,39 @@ type answer struct {
 	recorded []Recorded
 	entries  []Entry // where the group is keyed
 	err      error
+}
+
+// apartError says which orders of a batch have to be undone.
+type apartError struct{ orders []*order }
+
+// Error implements error.
+func (e *apartError) Error() string { return ErrApart.Error() }
+
+// leave answers those orders and returns the rest of the batch.
+func (e *apartError) leave(batch []*order) (rest []*order) {
+	for _, o := range batch {
+		if slices.Contains(e.orders, o) {
+			o.answer(answer{err: ErrApart})
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	return rest
+}
+
+// kept reports in an apartError which orders were refused whose Decide wrote
+// what must not stay.
+func kept(batch []*order, answers []answer) error {
+	var undo []*order
+	for i, o := range batch {
+		if err := answers[i].err; err != nil && o.Undo != nil && o.Undo(err) {
+			undo = append(undo, o)
+		}
+	}
+	if undo == nil {
+		return nil
+	}
+	return &apartError{undo}
 }
 
 // try commits the batch, again while the database cannot be reached. An
@@ -312,6 +359,9 @@ func (b *Book) recordAll(tx *sqldb.Tx, at time.Time, batch []*order) ([]answer, 
 		groups[i], answers[i].err = o.group(tx)
 		moves = moves || len(groups[i]) > 0
 	}
+	if err := kept(batch, answers); err != nil {
+		return nil, err
+	}
 	w := newWriter(tx, b.chart, at)
 	if moves {
 		if err := w.load(true, groups...); err != nil {
@@ -327,17 +377,25 @@ func (b *Book) recordAll(tx *sqldb.Tx, at time.Time, batch []*order) ([]answer, 
 			return nil, err
 		}
 	}
+	if err := kept(batch, answers); err != nil {
+		return nil, err
+	}
 	return answers, w.saveWith(func(saves *sqldb.Batch) error { return keepAll(saves, batch, answers) })
 }
 
 // readAll locks what the submissions want locked and runs their queries, in one round trip.
 func readAll(tx *sqldb.Tx, batch []*order) error {
-	var locks []string
-	for _, o := range batch {
-		locks = append(locks, o.Locks...)
-	}
 	b := tx.Batch()
-	b.Lock(locks...)
+	for rank, more := 0, true; more; rank++ {
+		var locks []string
+		for _, o := range batch {
+			if rank < len(o.Locks) {
+				locks = append(locks, o.Locks[rank])
+			}
+		}
+		b.Lock(locks...)
+		more = len(locks) > 0
+	}
 	for _, o := range batch {
 		if o.Read != nil {
 			o.Read(b)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"parley/internal/sqldb"
@@ -336,6 +337,99 @@ func TestCommit_DecidesOnTheChainOnlyWhatMoves(t *testing.T) {
 		}
 		if r, err := Check(t.Context(), db, nil); err != nil || r.Rows != 2+1 {
 			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestCommit_WhatWasWrittenForNothingIsUndone refuses transfers of submissions
+// that wrote when they decided: those that say so are not committed, not even
+// what they wrote, and the rest is.
+func TestCommit_WhatWasWrittenForNothingIsUndone(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"ledger": Schema()}, func(t *testing.T, db *sqldb.DB) {
+		notesTable(t, db)
+		c := testCommitter(db)
+		writing := func(key string, undo bool, group ...Transfer) *order {
+			o := noting(key, group...)
+			o.Decide = func(tx *sqldb.Tx) ([]Transfer, error) {
+				_, err := tx.Exec("INSERT INTO notes (id, text) VALUES (?, 'written')", key+"'s decision")
+				return group, err
+			}
+			o.Undo = func(refused error) bool { return undo && errors.Is(refused, ErrInsufficient) }
+			return o
+		}
+		batch := []*order{
+			writing("rich", true, pay("1", "world", "a", 10)),
+			writing("poor", true, pay("2", "x", "a", 1)),
+			writing("kept", false, pay("3", "x", "a", 1)),
+			writing("poor too", true, pay("4", "x", "b", 1)),
+			noting("last", pay("5", "a", "b", 4)),
+		}
+		c.commit(t.Context(), batch)
+		for i, want := range []error{nil, ErrApart, ErrInsufficient, ErrApart, nil} {
+			if !errors.Is(batch[i].err, want) || want == nil && batch[i].err != nil {
+				t.Errorf("group %d: %v, want %v", i, batch[i].err, want)
+			}
+		}
+		want := map[string]string{"rich": "1 entries", "rich's decision": "written", "kept": "refused", "kept's decision": "written", "last": "1 entries"}
+		if got := notes(t, db); !maps.Equal(got, want) {
+			t.Errorf("noted %v, want %v", got, want)
+		}
+		c.commit(t.Context(), []*order{writing("alone", true, pay("6", "x", "a", 1))})
+		if got := notes(t, db); !maps.Equal(got, want) {
+			t.Errorf("one alone noted %v, want %v", got, want)
+		}
+		if r, err := Check(t.Context(), db, nil); err != nil || r.Rows != 3+2 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestCommit_TakesLocksInTheOrderOfOthers has submissions and transactions of
+// their own lock pairs of keys in the same order, which is not the one of the
+// locks' numbers. If they waited for each other, one would run again.
+func TestCommit_TakesLocksInTheOrderOfOthers(t *testing.T) {
+	sqldbtest.Each(t, sqldbtest.Schemas{"ledger": Schema()}, func(t *testing.T, db *sqldb.DB) {
+		c := testCommitter(db)
+		var decided, ran atomic.Int64
+		const pairs = 30
+		for i := range pairs {
+			first, second := fmt.Sprint("first", i), fmt.Sprint("second", i)
+			has, free := make(chan struct{}), make(chan struct{})
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+					ran.Add(1)
+					if err := tx.Lock(first); err != nil {
+						return err
+					}
+					if ran.Load() == int64(i+1) {
+						close(has)
+						<-free
+					}
+					return tx.Lock(second)
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			<-has
+			wg.Go(func() {
+				o := &order{keyed: true, done: make(chan struct{}), Submission: Submission{Locks: []string{first, second},
+					Read:   func(*sqldb.Batch) { close(free) },
+					Decide: func(*sqldb.Tx) ([]Transfer, error) { decided.Add(1); return nil, nil }}}
+				if db.Dialect() == sqldb.SQLite {
+					close(free) // nobody else runs before the other has ended
+					o.Read = nil
+				}
+				c.commit(t.Context(), []*order{o})
+				if o.err != nil {
+					t.Error(o.err)
+				}
+			})
+			wg.Wait()
+		}
+		if ran.Load() != pairs || decided.Load() != pairs {
+			t.Errorf("%d and %d runs of %d pairs", ran.Load(), decided.Load(), pairs)
 		}
 	})
 }
