@@ -60,22 +60,32 @@ func (s *Service) command(ctx context.Context, a Actor, id string, c Command, ex
 	})
 }
 
-// isAlone reports whether a command writes more than a payment, its transfers
-// and its event: the gate's decision, or whom a report is about.
+// isAlone reports whether a command writes more than a payment, its transfers,
+// its event and the decision of the gate at a hold.
 func (s *Service) isAlone(c Command) bool {
-	return c.Do == DoReport || s.d.Gate != nil && (c.Do == DoHold || c.Do == DoEdit || c.Do == DoExtend)
+	return c.Do == DoReport || s.d.Gate != nil && (c.Do == DoEdit || c.Do == DoExtend)
 }
 
 // isAlone reports whether more than the payment itself follows what becomes of it:
 // a link or a request to several people, or the rail that it is held at.
 func (s *stored) isAlone(atRail bool) bool { return atRail || s.Ask.Link != "" || s.Ask.Request != "" }
 
+// locks of a command besides its key. Where the gate decides, no other command
+// of the commit is about the same payer, whose limits it counts.
+func (s *Service) locks(id string, c Command) []string {
+	locks := []string{paymentLock(id)}
+	if s.d.Gate != nil && c.Do == DoHold && c.Safety != nil {
+		locks = append(locks, s.d.Gate.Locks(id, c.Safety.looked.Payer)...)
+	}
+	return locks
+}
+
 // commandTogether is command in a commit shared with others, or errAlone.
 func (s *Service) commandTogether(ctx context.Context, a Actor, id string, c Command, req request, prepare func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error) (Payment, error) {
 	var at *stored
-	var atRail bool
+	var atRail, wrote bool
 	var changes []change
-	p, err := together(ctx, s, joint[Payment]{by: a, req: req, locks: []string{paymentLock(id)},
+	p, err := together(ctx, s, joint[Payment]{by: a, req: req, locks: s.locks(id, c),
 		read: func(b *sqldb.Batch) {
 			at = nil
 			readIntent(b, id, func(read stored, authorised bool) { at, atRail = &read, authorised })
@@ -88,6 +98,7 @@ func (s *Service) commandTogether(ctx context.Context, a Actor, id string, c Com
 				return nil, errAlone
 			}
 			c := c
+			wrote = false
 			if c.By, err = at.partyOf(a); err != nil {
 				return nil, err
 			}
@@ -96,7 +107,10 @@ func (s *Service) commandTogether(ctx context.Context, a Actor, id string, c Com
 					return nil, err
 				}
 			}
-			changes, err = s.plan(*at, c, now, func(at stored, r *Result, c Command) error { return s.pass(tx, at, r, c, now) })
+			changes, err = s.plan(*at, c, now, func(at stored, r *Result, c Command) error {
+				wrote = wrote || s.d.Gate != nil && c.Do == DoHold
+				return s.pass(tx, at, r, c, now)
+			})
 			for _, ch := range changes {
 				transfers = append(transfers, ch.transfers(now)...)
 			}
@@ -117,6 +131,7 @@ func (s *Service) commandTogether(ctx context.Context, a Actor, id string, c Com
 			}
 			return view(to), nil
 		},
+		undo: func(refused error) bool { return wrote && !errors.As(refused, new(*Stop)) },
 		after: func() {
 			for _, ch := range changes {
 				s.announced(ch.Change)

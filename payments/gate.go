@@ -119,6 +119,8 @@ type Gate interface {
 	// Look fills in the facts about the two people, outside of any transaction.
 	// It names payer and payee.
 	Look(ctx context.Context, f Facts) (Facts, error)
+	// Locks names what PassTx locks, in the order in which it does.
+	Locks(payment, payer string) []string
 	// PassTx decides and keeps its decision. A *Stop refuses; what PassTx wrote
 	// is committed all the same.
 	PassTx(tx *sqldb.Tx, ask GateAsk) (GatePass, error)

@@ -20,8 +20,8 @@ func TestQueries_UseTheIndexThatWasMadeForThem(t *testing.T) {
 		args []any
 	}{
 		"payments_intents_held (payer=? AND currency=? AND held_at>?)": {"SELECT COUNT(*)" + committed, args},
-		"payments_intents_conversation (conversation=?)":                {listed, listArgs},
-		"payments_orders_payment (payment=?)":                           {"SELECT COUNT(*) FROM payments_orders WHERE " + ofPayment + " AND action = 'capture'", []any{"pay_1"}},
+		"payments_intents_conversation (conversation=?)":               {listed, listArgs},
+		"payments_orders_payment (payment=?)":                          {"SELECT COUNT(*) FROM payments_orders WHERE " + ofPayment + " AND action = 'capture'", []any{"pay_1"}},
 	}
 	db := sqldbtest.Open(t, sqldbtest.Schemas{"payments": Schema()})
 	for index, q := range queries {

@@ -38,8 +38,11 @@ type joint[T any] struct {
 	// locks are taken besides the key's, before read.
 	locks []string
 	read  func(b *sqldb.Batch) // may be nil
-	// decide tells which transfers the request leads to. It must not write to tx.
+	// decide tells which transfers the request leads to.
 	decide func(tx *sqldb.Tx, now time.Time) ([]ledger.Transfer, error)
+	// undo reports whether what decide wrote to tx must not be kept when the
+	// request is refused; nil when it writes nothing.
+	undo func(refused error) bool
 	// save adds what is stored besides transfers and key, and returns the answer.
 	save func(b *sqldb.Batch, entries []ledger.Entry) (T, error)
 	// after is called once that is committed; may be nil.
@@ -58,7 +61,7 @@ type jointRun[T any] struct {
 }
 
 // together is once for requests that the committer commits together with those
-// of other callers. It returns errAlone when decide did, and ledger.ErrBusy and
+// of other callers. It returns errAlone when decide did or undo said so, and ledger.ErrBusy and
 // ledger.ErrStopped besides; then nothing was written.
 func together[T any](ctx context.Context, s *Service, j joint[T]) (T, error) {
 	var none T
@@ -67,7 +70,7 @@ func together[T any](ctx context.Context, s *Service, j joint[T]) (T, error) {
 	}
 	r := &jointRun[T]{joint: j, s: s}
 	_, err := s.committer.Commit(ctx, ledger.Submission{
-		Locks: append([]string{j.by.lock()}, j.locks...), Read: r.readAll, Decide: r.decideOnce, Save: r.saveAll,
+		Locks: append([]string{j.by.lock()}, j.locks...), Read: r.readAll, Decide: r.decideOnce, Undo: r.undo, Save: r.saveAll,
 	})
 	switch {
 	case err == nil:
@@ -75,6 +78,8 @@ func together[T any](ctx context.Context, s *Service, j joint[T]) (T, error) {
 			r.after()
 		}
 		return r.answer, nil
+	case errors.Is(err, ledger.ErrApart):
+		return none, errAlone
 	case errors.Is(err, errAnswered):
 		return replay[T](r.known, j.req)
 	case errors.Is(err, sqldb.ErrRows): // something that does not lock it took the key in between

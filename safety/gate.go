@@ -109,7 +109,7 @@ type Choice struct {
 // An acknowledgement that does not fit is ErrAnswers.
 func (s *Service) PassTx(tx *sqldb.Tx, ask Ask) (Ruling, error) {
 	f := &ask.Facts
-	if err := tx.Lock("safety:payment:" + f.Payment); err != nil {
+	if err := tx.Lock(paymentLock(f.Payment)); err != nil {
 		return Ruling{}, err
 	}
 	now, rules := s.now(), s.rules.Load()
@@ -305,7 +305,14 @@ func (s *Service) complete(tx *sqldb.Tx, rules *Rules, f *Facts, exactly bool, n
 
 // lockPayer makes decisions that count what a payer commits wait for each
 // other. It is taken after the payment's lock.
-func lockPayer(tx *sqldb.Tx, payer string) error { return tx.Lock("safety:payer:" + payer) }
+func lockPayer(tx *sqldb.Tx, payer string) error { return tx.Lock(payerLock(payer)) }
+
+func paymentLock(payment string) string { return "safety:payment:" + payment }
+func payerLock(payer string) string     { return "safety:payer:" + payer }
+
+// Locks names what PassTx locks, in the order in which it does: the payment,
+// and the payer if something is counted.
+func Locks(payment, payer string) []string { return []string{paymentLock(payment), payerLock(payer)} }
 
 // limits checks each limit against what the payer has committed so far;
 // exactly, the payer stays locked until the money is committed, so that two

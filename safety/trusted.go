@@ -226,7 +226,7 @@ func (s *Service) Approve(ctx context.Context, by, payment string, version int64
 
 // lockedCheck locks and returns what is asked of the current version, with the last decision on it.
 func lockedCheck(tx *sqldb.Tx, payment string, version int64) (*check, Decision, error) {
-	if err := tx.Lock("safety:payment:" + payment); err != nil {
+	if err := tx.Lock(paymentLock(payment)); err != nil {
 		return nil, Decision{}, err
 	}
 	c, err := latestCheck(tx, payment)

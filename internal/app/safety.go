@@ -208,6 +208,9 @@ func (g *gate) Decide(ctx context.Context, f payments.Facts) (payments.Decision,
 	return policyOf(r), err
 }
 
+// Locks implements payments.Gate.
+func (g *gate) Locks(payment, payer string) []string { return safety.Locks(payment, payer) }
+
 // PassTx implements payments.Gate.
 func (g *gate) PassTx(tx *sqldb.Tx, ask payments.GateAsk) (payments.GatePass, error) {
 	f := g.facts(ask.Facts)
