@@ -1,7 +1,10 @@
 package payments_test
 
 import (
+	_ "embed"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -46,6 +49,52 @@ func TestExponent_KnowsCurrenciesByTheirRealDigits(t *testing.T) {
 	for currency, want := range map[string]int{"EUR": 2, "JPY": 0, "KRW": 0, "CLP": 0, "KWD": 3, "TND": 3, "CNY": 2, "ISK": 0} {
 		if got, err := payments.Exponent(currency); err != nil || got != want {
 			t.Errorf("%s: %d, %v; want %d", currency, got, err, want)
+		}
+	}
+}
+
+// cldr has the currencies of CLDR 48 in use, each with the digits that are usual, as
+// Node.js knows them: Intl.supportedValuesOf("currency") and, of a NumberFormat
+// of each, resolvedOptions().maximumFractionDigits.
+//
+//go:embed testdata/cldr-48-currencies.txt
+var cldr string
+
+// TestExponent_AgreesWithCLDR compares the table with a list made by others.
+// They may differ where CLDR has what is out of use or no money to pay with, and
+// where ISO 4217 has digits that nobody uses any more.
+func TestExponent_AgreesWithCLDR(t *testing.T) {
+	unused := strings.Fields("ANG BGN CUC HRK SLL ZWL XDR XSU") // replaced, or units of account
+	finer := strings.Fields("AFN ALL COP HUF IDR IQD IRR KPW LAK LBP MGA MMK PKR SOS SYP YER")
+	listed := []string{"VED"} // of the same country as VES; CLDR has only that one
+	for line := range strings.Lines(cldr) {
+		code, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		usual, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digits, err := payments.Exponent(code)
+		switch {
+		case slices.Contains(unused, code):
+			if err == nil {
+				t.Errorf("%s is not paid with", code)
+			}
+			continue
+		case err != nil:
+			t.Error(err)
+		case slices.Contains(finer, code):
+			if usual != 0 || digits < 2 {
+				t.Errorf("%s: %d digits, usual %d", code, digits, usual)
+			}
+		case digits != usual:
+			t.Errorf("%s: %d digits, want %d", code, digits, usual)
+		}
+		listed = append(listed, code)
+	}
+	for n := range 26 * 26 * 26 {
+		code := string([]byte{'A' + byte(n/26/26), 'A' + byte(n/26%26), 'A' + byte(n%26)})
+		if _, err := payments.Exponent(code); err == nil && !slices.Contains(listed, code) {
+			t.Errorf("%s is not a currency in CLDR", code)
 		}
 	}
 }
