@@ -77,7 +77,7 @@ func newMetrics(h *Hub) *metrics {
 		batch:       histogram("batch_messages", "Messages that left together in one write to a socket.", prometheus.ExponentialBuckets(1, 2, 9)),
 		lossSeconds: histogram("loss_seconds", "Time from the word that the bus lost messages until every session was compared with the log.", prometheus.ExponentialBuckets(0.25, 2, 8)),
 		resumed:     histogram("resume_entries", "Entries read from the log to bring a session up to date.", prometheus.ExponentialBuckets(1, 4, 8)),
-		headReads:   histogram("head_read_people", "People whose conversations' heads were read at once, for opening or comparing sessions.", prometheus.ExponentialBuckets(1, 4, 5)),
+		headReads:   histogram("head_read_users", "People whose conversations' heads were read at once, for opening or comparing sessions.", prometheus.ExponentialBuckets(1, 4, 5)),
 	}
 	closes := vec("closes_total", "Sockets ended, by reason.", "reason")
 	for _, r := range reasons {

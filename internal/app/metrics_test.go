@@ -123,7 +123,7 @@ func TestMetrics_AreNamedByConvention(t *testing.T) {
 		if total := strings.HasSuffix(m.name, "_total"); total != (m.kind == "counter") {
 			t.Errorf("%s is a %s: counters, and only they, end in _total", m.name, m.kind)
 		}
-		if m.kind == "histogram" && !regexp.MustCompile(`_(seconds|ratio|bytes|messages|sockets|entries|transactions|groups)$`).MatchString(m.name) {
+		if m.kind == "histogram" && !regexp.MustCompile(`_(seconds|ratio|bytes|messages|sockets|entries|transactions|groups|users)$`).MatchString(m.name) {
 			t.Errorf("%s: a histogram's name ends in its unit", m.name)
 		}
 		for l := range m.labels {
