@@ -206,11 +206,14 @@ func (t *Table) run(ctx context.Context, c wire.Caller, e *entry, params json.Ra
 	return json.Marshal(out)
 }
 
+// usual are who may call an operation that says nothing about it.
+var usual = []wire.Role{wire.RoleUser, wire.RoleServer}
+
 // admit refuses callers whose role or scope does not cover the operation.
 func (e *entry) admit(c *wire.Caller) error {
 	roles := e.Roles
 	if len(roles) == 0 {
-		roles = []wire.Role{wire.RoleUser, wire.RoleServer}
+		roles = usual
 	}
 	if !slices.Contains(roles, c.Role) {
 		return &wire.Problem{Code: "forbidden", Status: 403, Title: "Not allowed",

@@ -9,8 +9,11 @@ import (
 	"parley/wire"
 )
 
-// eventRoom is what an event takes besides its data, as a rule.
-const eventRoom = 320
+// eventSize is how many bytes an event takes, unless something in it must be escaped.
+func eventSize(ev *wire.Event) int {
+	const members = len(`{"id":"","type":"","conversation":"","topic":"","seq":,"epoch":"","time":"2026-01-02T15:04:05.000000000Z","author":"","data":null}`) + 20
+	return members + len(ev.ID) + len(ev.Type) + len(ev.Conversation) + len(ev.Topic) + len(ev.Epoch) + len(ev.Author) + len(ev.Data)
+}
 
 var (
 	errEventTime = errors.New("its time is in no year of four digits")

@@ -291,7 +291,7 @@ var (
 
 // eventFrame encodes an event as the notification that sockets are sent.
 func eventFrame(ev *wire.Event) ([]byte, error) {
-	b := make([]byte, headerRoom, headerRoom+len(eventPrefix)+eventRoom+len(ev.Data)+len(closeBrace))
+	b := make([]byte, headerRoom, headerRoom+len(eventPrefix)+eventSize(ev)+len(closeBrace))
 	b, err := appendEvent(append(b, eventPrefix...), ev)
 	if err != nil {
 		return nil, fmt.Errorf("hub: event %s: %w", ev.Type, err)

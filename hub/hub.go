@@ -93,7 +93,7 @@ func New(cfg Config, backend Backend, bus broker.Broker) *Hub {
 func (h *Hub) Run(ctx context.Context) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	ps, stopReading := newPollers(requests, h.cfg.Log)
+	ps, stopReading := newPollers(requests, h.cfg.CallTimeout, h.cfg.Log)
 	h.pollers.Store(ps)
 	workers := newCrew(requests)
 	h.crew.Store(workers)

@@ -67,7 +67,7 @@ func (s *session) open(ctx context.Context, raw json.RawMessage) (json.RawMessag
 		return nil, s.turnAway(h.problem("node_busy"))
 	}
 	defer h.opening.leave()
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	id, p := h.authenticate(ctx, in.Token, in.Device, s)
 	if p != nil {
@@ -341,7 +341,7 @@ func (s *session) refresh(ctx context.Context, raw json.RawMessage) (json.RawMes
 	if stage != stageOpen {
 		return nil, h.problem("session_not_open")
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	id, p := h.authenticate(ctx, in.Token, caller.Device, s)
 	if p != nil {

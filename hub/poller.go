@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Who reads a session's connection.
@@ -30,6 +31,7 @@ type pollers struct {
 	start   func()                             // the first plain socket calls it, once
 	receive func(s *session, data []byte) bool // session.receive, in the context of requests
 	hear    func(s *session, message []byte)   // session.hear, likewise
+	bounded func() context.Context             // of a call that begins now
 	list    []*poller
 	last    atomic.Uint32
 	gone    departures
@@ -37,13 +39,14 @@ type pollers struct {
 
 // newPollers makes what reads in ctx until stop is called, which must not be
 // while a session is there. Nothing runs before the first plain socket comes.
-func newPollers(ctx context.Context, log *slog.Logger) (ps *pollers, stop func() error) {
+func newPollers(ctx context.Context, callTimeout time.Duration, log *slog.Logger) (ps *pollers, stop func() error) {
 	var wg sync.WaitGroup
 	done := make(chan struct{})
 	ps = &pollers{
 		gone:    departures{wake: make(chan struct{}, 1)},
 		receive: func(s *session, data []byte) bool { return s.receive(ctx, data) },
 		hear:    func(s *session, message []byte) { s.hear(ctx, opText, message) },
+		bounded: sharedDeadlines(ctx, callTimeout),
 	}
 	ps.start = sync.OnceFunc(func() {
 		if err := ps.open(); err != nil {

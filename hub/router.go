@@ -249,7 +249,7 @@ func (s *session) call(ctx context.Context, r *request, batch bool) (json.RawMes
 	}
 	c.RequestID = wire.NewID[string](wire.PrefixRequest, h.cfg.Clock.Now())
 	c.TraceParent = r.trace
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.CallTimeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	started := h.uptime()
 	result, p := h.backend.Call(ctx, c, r.method, r.params)
