@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,4 +212,49 @@ func TestAccept_CompressionIsNotOffered(t *testing.T) {
 	c := n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.Subprotocol}, CompressionMode: websocket.CompressionContextTakeover})
 	c.open("ann", "a", nil)
 	c.must("echo", map[string]string{"text": strings.Repeat("long enough to be compressed ", 100)}, nil)
+}
+
+// Who has the key of a stream that nobody holds any longer waits three seconds
+// for an answer, and not more than 256 at once.
+func TestStream_AskingOtherNodesIsBounded(t *testing.T) {
+	const most = 256
+	synctest.Test(t, func(t *testing.T) {
+		n := startPipeNode(t, newWorld(), func(c *hub.Config) { c.Node = "node_1" })
+		l := openedStream(n)
+		if err := l.listen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c := &client{t: t, ws: l, ctx: t.Context()}
+		c.await("1")
+		if status, _ := l.post(t.Context(), "/v1/events/"+l.opened.Session, l.opened.Key, make([]byte, 100<<10), nil); status != http.StatusRequestEntityTooLarge {
+			t.Fatalf("post: %d", status)
+		}
+		wantClose(t, c, 1009)
+		<-time.After(10 * time.Second) // it is gone
+		began := time.Now()
+		var waited, refused atomic.Int64
+		var all sync.WaitGroup
+		for range most + 10 {
+			all.Go(func() {
+				status, _ := l.post(t.Context(), "/v1/events/"+l.opened.Session, l.opened.Key, []byte(`{}`), nil)
+				switch took := time.Since(began); {
+				case status != http.StatusNotFound:
+					t.Errorf("answered %d", status)
+				case took == 0:
+					refused.Add(1)
+				case took == 3*time.Second:
+					waited.Add(1)
+				default:
+					t.Errorf("answered after %v", took)
+				}
+			})
+		}
+		all.Wait()
+		if waited.Load() != most || refused.Load() != 10 {
+			t.Errorf("%d waited, %d were refused at once", waited.Load(), refused.Load())
+		}
+		if silent, many := n.counter("parley_hub_stream_hops_total", "result", "silent"), n.counter("parley_hub_stream_hops_total", "result", "too_many"); silent != most || many != 10 {
+			t.Errorf("counted %v and %v", silent, many)
+		}
+	})
 }
