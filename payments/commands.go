@@ -24,10 +24,12 @@ func (in *Intent) partyOf(a Actor) (Party, error) {
 	return 0, ErrNotParty
 }
 
+// preparation completes a command from the payment and the database.
+type preparation func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error
+
 // command lets an actor give one command under an idempotency key, together with
-// other callers' where it can be. prepare, if not nil, completes the command
-// from the payment and the database.
-func (s *Service) command(ctx context.Context, a Actor, id string, c Command, extra request, prepare func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error) (Payment, error) {
+// other callers' where it can be. prepare may be nil.
+func (s *Service) command(ctx context.Context, a Actor, id string, c Command, extra request, prepare preparation) (Payment, error) {
 	req := request{"operation": string(c.Do), "payment": id}
 	for k, v := range extra {
 		req[k] = v
@@ -37,7 +39,8 @@ func (s *Service) command(ctx context.Context, a Actor, id string, c Command, ex
 		return Payment{}, err
 	}
 	if s.joining.Load() && !s.isAlone(c) {
-		p, err := s.commandTogether(ctx, a, id, c, req, prepare)
+		j := &jointCommand{s: s, by: a, id: id, c: c, prepare: prepare}
+		p, err := together(ctx, s, j.joint(req))
 		if !errors.Is(err, errAlone) && !errors.Is(err, ledger.ErrStopped) {
 			return p, err
 		}
@@ -58,87 +61,6 @@ func (s *Service) command(ctx context.Context, a Actor, id string, c Command, ex
 		at, err = s.apply(tx, at, c, now)
 		return view(at.Intent), err
 	})
-}
-
-// isAlone reports whether a command writes more than a payment, its transfers,
-// its event and the decision of the gate at a hold.
-func (s *Service) isAlone(c Command) bool {
-	return c.Do == DoReport || s.d.Gate != nil && (c.Do == DoEdit || c.Do == DoExtend)
-}
-
-// isAlone reports whether more than the payment itself follows what becomes of it:
-// a link or a request to several people, or the rail that it is held at.
-func (s *stored) isAlone(atRail bool) bool { return atRail || s.Ask.Link != "" || s.Ask.Request != "" }
-
-// locks of a command besides its key. Where the gate decides, no other command
-// of the commit is about the same payer, whose limits it counts.
-func (s *Service) locks(id string, c Command) []string {
-	locks := []string{paymentLock(id)}
-	if s.d.Gate != nil && c.Do == DoHold && c.Safety != nil {
-		locks = append(locks, s.d.Gate.Locks(id, c.Safety.looked.Payer)...)
-	}
-	return locks
-}
-
-// commandTogether is command in a commit shared with others, or errAlone.
-func (s *Service) commandTogether(ctx context.Context, a Actor, id string, c Command, req request, prepare func(tx *sqldb.Tx, at stored, c *Command, now time.Time) error) (Payment, error) {
-	var at *stored
-	var atRail, wrote bool
-	var changes []change
-	p, err := together(ctx, s, joint[Payment]{by: a, req: req, locks: s.locks(id, c),
-		read: func(b *sqldb.Batch) {
-			at = nil
-			readIntent(b, id, func(read stored, authorised bool) { at, atRail = &read, authorised })
-		},
-		decide: func(tx *sqldb.Tx, now time.Time) (transfers []ledger.Transfer, err error) {
-			switch {
-			case at == nil:
-				return nil, fmt.Errorf("%w: %.80s", ErrUnknown, id)
-			case at.isAlone(atRail):
-				return nil, errAlone
-			}
-			c := c
-			wrote = false
-			if c.By, err = at.partyOf(a); err != nil {
-				return nil, err
-			}
-			if prepare != nil {
-				if err := prepare(tx, *at, &c, now); err != nil {
-					return nil, err
-				}
-			}
-			changes, err = s.plan(*at, c, now, func(at stored, r *Result, c Command) error {
-				wrote = wrote || s.d.Gate != nil && c.Do == DoHold
-				return s.pass(tx, at, r, c, now)
-			})
-			for _, ch := range changes {
-				transfers = append(transfers, ch.transfers(now)...)
-			}
-			return transfers, err
-		},
-		save: func(b *sqldb.Batch, _ []ledger.Entry) (Payment, error) {
-			to := at.Intent
-			for _, ch := range changes {
-				if err := updateIn(b, ch.Next, ch.rev); err != nil {
-					return Payment{}, err
-				}
-				to = ch.Next
-			}
-			for _, ch := range changes {
-				if err := announceIn(b, ch.Next, ch.Change, to.UpdatedAt); err != nil {
-					return Payment{}, err
-				}
-			}
-			return view(to), nil
-		},
-		undo: func(refused error) bool { return wrote && !errors.As(refused, new(*Stop)) },
-		after: func() {
-			for _, ch := range changes {
-				s.announced(ch.Change)
-			}
-		},
-	})
-	return p, err
 }
 
 // Hold reserves the amount from the payer's balance. version is what the
