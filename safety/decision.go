@@ -32,7 +32,8 @@ type Decision struct {
 	At       time.Time         `json:"at"`
 }
 
-func (d *Decision) insert(tx *sqldb.Tx) error {
+// insertIn adds the statement that writes the decision.
+func (d *Decision) insertIn(b *sqldb.Batch) error {
 	texts := make([]any, 4)
 	for i, v := range []any{d.Facts, d.Outcome, d.Answers, d.Waived} {
 		text, err := json.Marshal(v)
@@ -41,11 +42,8 @@ func (d *Decision) insert(tx *sqldb.Tx) error {
 		}
 		texts[i] = string(text)
 	}
-	_, err := tx.Exec("INSERT INTO safety_decisions ("+decisionColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	b.Exec("INSERT INTO safety_decisions ("+decisionColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", 1,
 		d.ID, d.Payment, d.Version, d.Payer, string(d.Step), d.Actor, d.Rules, texts[0], texts[1], texts[2], texts[3], d.Approval, string(d.Result), d.At.UnixMilli())
-	if err != nil {
-		return fmt.Errorf("safety: decision: %w", err)
-	}
 	return nil
 }
 

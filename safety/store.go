@@ -77,7 +77,8 @@ func scanCheck(row *sql.Row) (*check, error) {
 	return &c, nil
 }
 
-func (c *check) save(tx *sqldb.Tx) error {
+// saveIn adds the statement that writes the check.
+func (c *check) saveIn(b *sqldb.Batch) error {
 	outcome, err := json.Marshal(c.outcome)
 	if err != nil {
 		return err
@@ -90,15 +91,12 @@ func (c *check) save(tx *sqldb.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec("INSERT INTO safety_checks ("+checkColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
+	b.Exec("INSERT INTO safety_checks ("+checkColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
 		" ON CONFLICT (payment, version) DO UPDATE SET rules = excluded.rules, outcome = excluded.outcome, answers = excluded.answers, seen = excluded.seen,"+
 		" pause_for = excluded.pause_for, pause_until = excluded.pause_until, cool_until = excluded.cool_until, approver = excluded.approver,"+
-		" approval = excluded.approval, decision = excluded.decision, result = excluded.result, digest = excluded.digest",
+		" approval = excluded.approval, decision = excluded.decision, result = excluded.result, digest = excluded.digest", 1,
 		c.payment, c.version, c.payer, c.payee, c.rules, string(outcome), string(answers), string(seen), int64(c.pauseFor), millis(c.pauseUntil),
 		millis(c.coolUntil), c.approver, c.approval, c.decision, string(c.result), c.digest, millis(c.created))
-	if err != nil {
-		return fmt.Errorf("safety: check: %w", err)
-	}
 	return nil
 }
 
@@ -116,20 +114,28 @@ func (s *Service) keep(tx *sqldb.Tx, c *check, ask Ask, r *Ruling, now time.Time
 	if err != nil {
 		return err
 	}
-	if digest != c.digest {
+	b := tx.Batch()
+	fresh := digest != c.digest
+	if fresh {
 		c.digest, c.decision, c.result = digest, d.ID, r.Stop
-		if err := d.insert(tx); err != nil {
+		if err := d.insertIn(b); err != nil {
 			return err
 		}
-		if s.d.Witness != nil && !(d.Result == Go && d.Outcome.plain()) {
-			if err := s.d.Witness.WitnessTx(tx, d); err != nil {
-				return err
-			}
-		}
-		tx.AfterCommit(func() { s.m.WithLabelValues(string(d.Result)).Inc() })
 	}
-	r.Decision = c.decision
-	return c.save(tx)
+	if err := c.saveIn(b); err != nil {
+		return err
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("safety: check: %w", err)
+	}
+	if r.Decision = c.decision; !fresh {
+		return nil
+	}
+	tx.AfterCommit(func() { s.m.WithLabelValues(string(d.Result)).Inc() })
+	if s.d.Witness == nil || d.Result == Go && d.Outcome.plain() {
+		return nil
+	}
+	return s.d.Witness.WitnessTx(tx, d)
 }
 
 // digest is the same for two decisions that say the same.
