@@ -1,14 +1,11 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"syscall"
 	"testing"
 
 	"parley/chat"
-	"parley/internal/clock"
-	"parley/internal/config"
 	"parley/payments"
 )
 
@@ -17,24 +14,7 @@ import (
 // stores the decision, and through payments without one on the same database.
 // Clients come one at a time, so that processor time is what counts.
 func BenchmarkGate(b *testing.B) {
-	cfg, err := config.Load("", nil, DevSettings(b.TempDir(), 0))
-	if err != nil {
-		b.Fatal(err)
-	}
-	n, err := New(b.Context(), Options{Config: cfg, Dev: true, Clock: &clock.Shifted{}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- n.Run(ctx, func(Info) error { close(ready); return nil }) }()
-	<-ready
-	b.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			b.Error(err)
-		}
-	})
+	n, ctx := benchNode(b, DevSettings(b.TempDir(), 0)), b.Context()
 	without, err := payments.New(payments.Config{}, payments.Deps{DB: n.parts.db, Clock: n.clock, Digester: digest, Rail: n.parts.rail, Wake: n.parts.relay.Wake, Sensitive: chat.HasCardNumber})
 	if err != nil {
 		b.Fatal(err)
