@@ -275,10 +275,11 @@ type groupChannel struct {
 	conv    wire.ConversationID
 }
 
-// newGroupChannel keeps within the 20 sessions that a user may have on a node
-// by default, unless that would take more members than a conversation may have.
+// newGroupChannel takes half of the 20 sessions that a user may have on a node by
+// default, because those of a run before may not have ended yet, unless that
+// would take more members than a conversation may have.
 func newGroupChannel(subs int) *groupChannel {
-	const mostMembers, sessions = 200, 20
+	const mostMembers, sessions = 200, 10
 	return &groupChannel{devices: max(sessions, (subs+mostMembers-1)/mostMembers)}
 }
 
