@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -20,6 +21,9 @@ const (
 	headerTimeout  = 10 * time.Second
 	headerMax      = 16 << 10
 	frontReadsOnce = 2 << 10
+	// frontLooksAt is how much of a request must be there to be answered at once:
+	// what browsers send is shorter, without large cookies.
+	frontLooksAt = 1 << 10
 )
 
 // front takes the node's connections. A handshake for a socket, told by how the
@@ -77,17 +81,81 @@ func (f *front) Addr() net.Addr { return f.listener.Addr() }
 func (f *front) run() {
 	defer f.guests.Wait()
 	defer f.lobby.clear()
+	var loops sync.WaitGroup
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		loops.Go(f.accept)
+	}
+	loops.Wait()
+}
+
+// accept takes one connection after the other. A handshake that is there already
+// is answered before the next connection is looked at, so that a crowd waits
+// where waiting costs nothing.
+func (f *front) accept() {
 	for {
 		f.pause()
 		c, err := f.listener.Accept()
 		if err == nil {
-			v := f.lobby.admit(c)
-			f.guests.Go(func() { f.greet(c, v) })
+			f.receive(c)
 			continue
 		}
 		if !f.hand(accepted{err: err}) || errors.Is(err, net.ErrClosed) {
 			return
 		}
+	}
+}
+
+// first is what a connection begins with.
+type first uint8
+
+const (
+	firstNothing first = iota // nothing has come yet
+	firstOther                // no request for a socket
+	firstPart                 // the beginning of a request for a socket
+	firstWhole                // a whole one
+)
+
+// receive answers a connection that has asked for a socket. What may have to be
+// waited for is waited for elsewhere.
+func (f *front) receive(c net.Conn) {
+	v := f.lobby.admit(c)
+	switch what, err := peek(c, false); {
+	case err != nil:
+		f.lose(c, v)
+	case what == firstWhole:
+		f.answer(c, v)
+	case what == firstOther:
+		f.pass(c, v)
+	default:
+		f.guests.Go(func() { f.greet(c, v) })
+	}
+}
+
+// greet waits for what a connection wants.
+func (f *front) greet(c net.Conn, v *visitor) {
+	_ = c.SetReadDeadline(time.Now().Add(headerTimeout))
+	switch what, err := peek(c, true); {
+	case err != nil:
+		f.lose(c, v)
+	case what == firstOther:
+		_ = c.SetReadDeadline(time.Time{})
+		f.pass(c, v)
+	default:
+		f.answer(c, v)
+	}
+}
+
+// lose gives up a connection that asks for nothing.
+func (f *front) lose(c net.Conn, v *visitor) {
+	f.lobby.gone(v)
+	_ = c.Close()
+}
+
+// pass leaves a connection to net/http.
+func (f *front) pass(c net.Conn, v *visitor) {
+	f.lobby.leave(v)
+	if !f.hand(accepted{conn: c}) {
+		_ = c.Close()
 	}
 }
 
@@ -121,24 +189,6 @@ func (f *front) hand(a accepted) bool {
 		return true
 	case <-f.closed:
 		return false
-	}
-}
-
-// greet finds out whose a connection is.
-func (f *front) greet(c net.Conn, v *visitor) {
-	_ = c.SetReadDeadline(time.Now().Add(headerTimeout))
-	switch socket, err := asksForSocket(c); {
-	case err != nil:
-		f.lobby.gone(v)
-		_ = c.Close()
-	case socket:
-		f.answer(c, v)
-	default:
-		f.lobby.leave(v)
-		_ = c.SetReadDeadline(time.Time{})
-		if !f.hand(accepted{conn: c}) {
-			_ = c.Close()
-		}
 	}
 }
 

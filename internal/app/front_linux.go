@@ -1,34 +1,51 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"syscall"
 )
 
-// asksForSocket waits for the first bytes of a connection, leaves them there, and
-// reports whether they begin a request for a socket.
-func asksForSocket(c net.Conn) (bool, error) {
+// peek looks at the first bytes of a connection and leaves them there. With
+// wait it waits for some.
+func peek(c net.Conn, wait bool) (first, error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return false, nil
+		return firstOther, nil
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false, err
+		return firstNothing, err
 	}
-	var first [len(socketLine) + 1]byte
+	var seen [frontLooksAt]byte
 	var n int
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
-		n, _, failed = syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK)
-		return !errors.Is(failed, syscall.EAGAIN)
+		n, _, failed = syscall.Recvfrom(int(fd), seen[:], syscall.MSG_PEEK)
+		return !wait || !errors.Is(failed, syscall.EAGAIN)
 	})
-	if err = errors.Join(err, failed); err != nil {
-		return false, err
+	switch {
+	case err != nil:
+		return firstNothing, err
+	case errors.Is(failed, syscall.EAGAIN):
+		return firstNothing, nil
+	case failed != nil:
+		return firstNothing, failed
+	case n == 0:
+		return firstNothing, net.ErrClosed
 	}
-	if n == 0 {
-		return false, net.ErrClosed
+	return judge(seen[:n]), nil
+}
+
+// judge tells what a connection begins with.
+func judge(seen []byte) first {
+	rest, ok := bytes.CutPrefix(seen, []byte(socketLine))
+	switch {
+	case !ok || len(rest) == 0 || rest[0] != ' ' && rest[0] != '?':
+		return firstOther
+	case !bytes.Contains(rest, []byte("\r\n\r\n")):
+		return firstPart
 	}
-	return n == len(first) && string(first[:len(socketLine)]) == socketLine && (first[len(socketLine)] == ' ' || first[len(socketLine)] == '?'), nil
+	return firstWhole
 }

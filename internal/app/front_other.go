@@ -4,5 +4,5 @@ package app
 
 import "net"
 
-// asksForSocket leaves every connection to net/http where bytes cannot be looked at and left.
-func asksForSocket(net.Conn) (bool, error) { return false, nil }
+// peek leaves every connection to net/http where bytes cannot be looked at and left.
+func peek(net.Conn, bool) (first, error) { return firstOther, nil }

@@ -162,7 +162,7 @@ type Log struct {
 // Default is the embedded configuration: one node, nothing else installed.
 func Default() Config {
 	return Config{
-		HTTP:     HTTP{Listen: "127.0.0.1:8080", MaxWaiting: 4096},
+		HTTP:     HTTP{Listen: "127.0.0.1:8080", MaxWaiting: 16384},
 		Database: Database{URL: "parley.db"},
 		Redis:    Redis{Prefix: "parley:"},
 		Hub:      Hub{Heartbeat: 25 * time.Second, Rate: 20, Burst: 100, MaxSockets: 100_000, MaxPerAddr: 1000, MaxPerUser: 20, DrainTime: 5 * time.Second},
