@@ -50,7 +50,7 @@ type Config struct {
 	// MaxPerAddr is the most sockets of one IPv4 address or IPv6 /64, default
 	// 1000; MaxPerUser the most sessions of one user on this node, default 20;
 	// MaxSockets the most of all, default 100000; MaxUnopened the most that have
-	// not opened a session, default 5000. Negative means no limit.
+	// not opened a session, default 16384. Negative means no limit.
 	MaxPerAddr, MaxPerUser, MaxSockets, MaxUnopened int
 
 	// OpenTimeout is how long a client may take to send session.open. Default 5 s.
@@ -129,7 +129,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxPerAddr, 1000)
 	def(&c.MaxPerUser, 20)
 	def(&c.MaxSockets, 100_000)
-	def(&c.MaxUnopened, 5000)
+	def(&c.MaxUnopened, 16_384)
 	def(&c.OpenTimeout, 5*time.Second)
 	def(&c.Heartbeat, 25*time.Second)
 	def(&c.QueueBytes, 1<<20)
