@@ -2,15 +2,18 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"parley/wire"
 )
 
-// How heads are read for opening sessions: so many reads at once, each for at
-// most so many people. While they are busy, who comes waits for the next one.
+// How heads are read for opening sessions: one read at a time, for at most so
+// many people. While it lasts, who comes waits for the next one. When headsCrowd
+// sessions wait to be opened, a read gathers those who will ask in a moment.
 const (
-	headReaders = 1
 	headsAtOnce = 200
+	headsCrowd  = 16
+	headsGather = time.Millisecond
 )
 
 // headsAsk is one person whose heads are wanted.
@@ -52,6 +55,9 @@ func (h *Hub) readHeads(ctx context.Context) {
 			return
 		case a := <-h.headsAsks:
 			asks = append(asks, a)
+		}
+		if h.asking.Load() >= headsCrowd && !pause(ctx, headsGather) {
+			return
 		}
 		for more := true; more && len(asks) < headsAtOnce; {
 			select {

@@ -103,9 +103,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { h.sweep(running); return nil })
 	g.Go(func() error { h.checkHeads(running); return nil })
 	g.Go(func() error { h.flushOwing(running); return nil })
-	for range headReaders {
-		g.Go(func() error { h.readHeads(running); return nil })
-	}
+	g.Go(func() error { h.readHeads(running); return nil })
 	g.Go(func() error { h.compareLost(running); return nil })
 	for range streamReaders {
 		g.Go(func() error { h.readStreams(running); return nil })
