@@ -12,7 +12,7 @@ import (
 // sessions wait to be opened, a read gathers those who will ask in a moment.
 const (
 	headsAtOnce = 200
-	headsCrowd  = 16
+	headsCrowd  = 4
 	headsGather = time.Millisecond
 )
 
