@@ -27,30 +27,42 @@ type loadCommand struct {
 
 // targetFlags choose the node: one that the command starts, or a running dev node.
 type targetFlags struct {
-	URL  string   `help:"Node to drive instead of one that the command starts; it must believe the dev secret."`
+	URL string `help:"Node to drive instead of one that the command starts; it must believe the dev secret."`
+	PID int    `help:"Process of that node, to measure its processor time and memory."`
+	runFlags
+}
+
+// runFlags say how a node is driven, whichever it is.
+type runFlags struct {
 	Key  string   `help:"Server key of that node, to have it collect garbage before memory is read."`
-	PID  int      `help:"Process of that node, to measure its processor time and memory."`
 	Set  []string `help:"Configuration of the node that the command starts." placeholder:"KEY=VALUE" sep:"none"`
 	JSON bool     `help:"Print one JSON line." name:"json"`
 }
 
 // node returns the target and what ends it.
 func (f targetFlags) node(ctx context.Context, p *program) (t load.Target, stop func(), err error) {
-	if f.URL != "" {
-		t = load.Target{URL: f.URL, SocketURL: "ws" + f.URL[len("http"):] + "/v1/socket", PID: f.PID}
-		t.Keys.Secret = f.Key
-		stop = func() {}
-	} else {
-		binary, err := os.Executable()
-		if err != nil {
-			return t, nil, err
-		}
-		if t, stop, err = load.Spawn(ctx, binary, p.Stderr, append(spawnSettings, f.Set...)...); err != nil {
-			return t, nil, err
-		}
+	if f.URL == "" {
+		return f.spawn(ctx, p)
 	}
+	return f.running(f.URL, f.PID), func() {}, nil
+}
+
+// spawn starts a node; stop ends it.
+func (f runFlags) spawn(ctx context.Context, p *program) (t load.Target, stop func(), err error) {
+	binary, err := os.Executable()
+	if err != nil {
+		return t, nil, err
+	}
+	t, stop, err = load.Spawn(ctx, binary, p.Stderr, append(spawnSettings, f.Set...)...)
 	t.Mint = devToken
-	return t, stop, nil
+	return t, stop, err
+}
+
+// running is a node that runs already; pid 0 leaves out what its process uses.
+func (f runFlags) running(url string, pid int) load.Target {
+	t := load.Target{URL: url, SocketURL: "ws" + url[len("http"):] + "/v1/socket", PID: pid, Mint: devToken}
+	t.Keys.Secret = f.Key
+	return t
 }
 
 // spawnSettings lift the limits that keep one client from doing what a load does.
@@ -88,17 +100,41 @@ func (p *program) printLoad(r load.Result, asJSON bool) error {
 }
 
 type loadIdleCommand struct {
-	targetFlags
-	Conns   int     `help:"Sockets." default:"1000"`
-	Seconds float64 `help:"How long to hold them." default:"5"`
+	URL []string `help:"Node to drive instead of one that the command starts; it must believe the dev secret. Repeated, the sockets are spread over several nodes, and the two that write to each other are on different ones." sep:"none"`
+	PID []int    `help:"Process of that node, to measure its processor time and memory; repeated in the order of --url."`
+	runFlags
+	Conns   int     `help:"Sockets of all nodes together." default:"1000"`
+	Seconds float64 `help:"How long to hold them; their memory is read after every minute, too." default:"5"`
 	Every   float64 `help:"Seconds between stored messages to each socket; 0: they are silent."`
 }
 
 // Run implements the command.
 func (c loadIdleCommand) Run(ctx context.Context, p *program) error {
-	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
-		return load.Idle(ctx, t, load.IdleConfig{Conns: c.Conns, Seconds: c.Seconds, Every: c.Every})
-	})
+	nodes, stop, err := c.nodes(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	r, err := load.Idle(ctx, nodes, load.IdleConfig{Conns: c.Conns, Seconds: c.Seconds, Every: c.Every})
+	if err != nil {
+		return err
+	}
+	return p.printLoad(r, c.JSON)
+}
+
+func (c loadIdleCommand) nodes(ctx context.Context, p *program) (nodes []load.Target, stop func(), err error) {
+	if len(c.URL) == 0 {
+		t, stop, err := c.spawn(ctx, p)
+		return []load.Target{t}, stop, err
+	}
+	if len(c.PID) != 0 && len(c.PID) != len(c.URL) {
+		return nil, nil, fmt.Errorf("%d --url, but %d --pid", len(c.URL), len(c.PID))
+	}
+	pids := append(c.PID, make([]int, len(c.URL))...)
+	for i, url := range c.URL {
+		nodes = append(nodes, c.running(url, pids[i]))
+	}
+	return nodes, func() {}, nil
 }
 
 type loadStormCommand struct {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -74,5 +75,45 @@ func TestChat_CountsWhatItsReadersMiss(t *testing.T) {
 	var r Result
 	if counts.into(&r); r.Lost != 2 {
 		t.Errorf("lost %d of 5 when 3 arrived", r.Lost)
+	}
+}
+
+// The two of a pair are on different nodes, each node has equally many sockets,
+// and every two nodes have pairs between them.
+func TestPlaceOf_SpreadsPairsOverTheNodes(t *testing.T) {
+	for nodes := 1; nodes <= 7; nodes++ {
+		conns := 2 * nodes * max(1, nodes-1)
+		on, between := make([]int, nodes), map[[2]int]bool{}
+		for i := 0; i < conns; i += 2 {
+			a, b := placeOf(i, nodes), placeOf(i+1, nodes)
+			if a == b && nodes > 1 {
+				t.Errorf("%d nodes: sockets %d and %d are both on %d", nodes, i, i+1, a)
+			}
+			on[a]++
+			on[b]++
+			between[[2]int{a, b}] = true
+		}
+		if slices.Min(on) != slices.Max(on) {
+			t.Errorf("%d nodes have %d sockets", nodes, on)
+		}
+		if want := nodes * max(1, nodes-1); len(between) != want {
+			t.Errorf("%d nodes: pairs between %d of %d", nodes, len(between), want)
+		}
+	}
+}
+
+func TestEvenly_PartsNoPair(t *testing.T) {
+	for _, n := range []int{1, 2, 7, 1000, 100_008} {
+		for parts := 1; parts <= 11; parts++ {
+			for i := range parts {
+				from, to := evenly(n, i, parts), evenly(n, i+1, parts)
+				if from%2 != 0 || to < from || to-from > n/parts+2 {
+					t.Errorf("part %d of %d of %d sockets: %d to %d", i, parts, n, from, to)
+				}
+			}
+			if evenly(n, 0, parts) != 0 || evenly(n, parts, parts) != n {
+				t.Errorf("%d parts are not all of %d", parts, n)
+			}
+		}
 	}
 }

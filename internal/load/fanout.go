@@ -95,7 +95,7 @@ type round struct {
 // connect opens the sockets and joins them.
 func (f *fanout) connect(ctx context.Context, t Target) error {
 	all := make([]*socket, f.cfg.Subs+f.cfg.Inflight)
-	err := each(len(all), func(i int) (err error) {
+	err := each(len(all), fewAtOnce, func(i int) (err error) {
 		user := wire.UserID(fmt.Sprintf("load-publisher-%d", i-f.cfg.Subs))
 		if i < f.cfg.Subs {
 			user = f.on.user(i)
@@ -125,16 +125,26 @@ func (f *fanout) connect(ctx context.Context, t Target) error {
 	return nil
 }
 
-// each runs do for the numbers below n, a few at a time.
-func each(n int, do func(i int) error) error {
+// fewAtOnce is how many of each are under way where nothing else is said.
+const fewAtOnce = 16
+
+// each runs do for the numbers below n, atOnce at a time; none begins after one
+// has failed.
+func each(n, atOnce int, do func(i int) error) error {
 	errs := make([]error, n)
-	places := make(chan struct{}, 16)
+	places := make(chan struct{}, atOnce)
+	var failed atomic.Bool
 	var wg sync.WaitGroup
 	for i := range n {
 		places <- struct{}{}
+		if failed.Load() {
+			break
+		}
 		wg.Go(func() {
 			defer func() { <-places }()
-			errs[i] = do(i)
+			if errs[i] = do(i); errs[i] != nil {
+				failed.Store(true)
+			}
 		})
 	}
 	wg.Wait()

@@ -24,11 +24,13 @@ const perWorker = 10_000
 
 // order is what a worker is told, one JSON line each.
 type order struct {
-	Do        string `json:"do"` // open, cut, connect, storm, talk, report
-	SocketURL string `json:"socket_url,omitempty"`
-	First     int    `json:"first,omitempty"`
-	Count     int    `json:"count,omitempty"`
-	// AtOnce bounds how many connect at the same time.
+	Do string `json:"do"` // open, cut, connect, storm, meet, talk, report
+	// SocketURLs are the nodes' own; placeOf says who is where.
+	SocketURLs []string `json:"socket_urls,omitempty"`
+	First      int      `json:"first,omitempty"`
+	Count      int      `json:"count,omitempty"`
+	// AtOnce bounds how many connect or meet at the same time: of all workers as
+	// the fleet is told, of each as tell hands it on.
 	AtOnce int `json:"at_once,omitempty"`
 	// SpreadMS is the jitter of a storm: each socket waits a random part of it.
 	SpreadMS int `json:"spread_ms,omitempty"`
@@ -40,6 +42,7 @@ type order struct {
 // account is a worker's answer.
 type account struct {
 	Open    int64   `json:"open"`    // sockets that are open now
+	OpenAt  []int64 `json:"open_at"` // the same by node
 	Dropped int64   `json:"dropped"` // ended by the node since the last order
 	Retries int64   `json:"retries"`
 	Errors  int64   `json:"errors"`
@@ -55,6 +58,10 @@ type account struct {
 
 func (a *account) add(b account) {
 	a.Open += b.Open
+	a.OpenAt = append(a.OpenAt, make([]int64, max(0, len(b.OpenAt)-len(a.OpenAt)))...)
+	for i, n := range b.OpenAt {
+		a.OpenAt[i] += n
+	}
 	a.Dropped += b.Dropped
 	a.Retries += b.Retries
 	a.Errors += b.Errors
@@ -90,7 +97,7 @@ func Worker(ctx context.Context, in io.Reader, out io.Writer, token func(wire.Us
 
 type worker struct {
 	token   func(wire.UserID) (string, error)
-	url     string
+	urls    []string
 	first   int
 	tokens  []string
 	sockets []*socket
@@ -98,7 +105,7 @@ type worker struct {
 
 	ending  atomic.Bool // sockets are being cut on purpose
 	readers sync.WaitGroup
-	open    atomic.Int64
+	open    []atomic.Int64 // by node
 	dropped atomic.Int64
 	retries atomic.Int64
 	errors  atomic.Int64
@@ -107,7 +114,7 @@ type worker struct {
 func (w *worker) obey(ctx context.Context, o order) (account, error) {
 	switch o.Do {
 	case "open":
-		w.url, w.first = o.SocketURL, o.First
+		w.urls, w.first, w.open = o.SocketURLs, o.First, make([]atomic.Int64, len(o.SocketURLs))
 		w.tokens, w.sockets, w.talk = make([]string, o.Count), make([]*socket, o.Count), newTalk(o.Count)
 		for i := range w.tokens {
 			var err error
@@ -121,11 +128,11 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 		return w.account(), nil
 	case "connect":
 		return w.connect(ctx, o.AtOnce, 0), nil
+	case "meet":
+		err := w.talk.meet(ctx, w.sockets, o.AtOnce)
+		return w.account(), err
 	case "talk":
-		err := w.talk.begin(ctx, w.sockets)
-		if err == nil {
-			err = w.talk.run(ctx, w.sockets, time.Duration(o.EveryMS)*time.Millisecond, time.Duration(o.ForMS)*time.Millisecond)
-		}
+		err := w.talk.run(ctx, w.sockets, time.Duration(o.EveryMS)*time.Millisecond, time.Duration(o.ForMS)*time.Millisecond)
 		return w.account(), err
 	case "storm":
 		return w.connect(ctx, len(w.sockets), time.Duration(o.SpreadMS)*time.Millisecond), nil
@@ -136,7 +143,11 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 func (w *worker) user(i int) wire.UserID { return wire.UserID(fmt.Sprintf("load-%d", w.first+i)) }
 
 func (w *worker) account() account {
-	a := account{Open: w.open.Load(), Dropped: w.dropped.Swap(0), Retries: w.retries.Swap(0), Errors: w.errors.Swap(0)}
+	a := account{OpenAt: make([]int64, len(w.open)), Dropped: w.dropped.Swap(0), Retries: w.retries.Swap(0), Errors: w.errors.Swap(0)}
+	for i := range w.open {
+		a.OpenAt[i] = w.open[i].Load()
+		a.Open += a.OpenAt[i]
+	}
 	if t := w.talk; t != nil {
 		a.Sent, a.Arrived, a.Doubled, a.Reordered = t.sent.Swap(0), t.arrived.Swap(0), t.doubled.Swap(0), t.reordered.Swap(0)
 		a.Errors += t.errors.Swap(0)
@@ -179,10 +190,11 @@ func (w *worker) one(ctx context.Context, i int) bool {
 		s, err := w.dial(ctx, i)
 		if err == nil {
 			w.sockets[i] = s
-			w.open.Add(1)
+			open := &w.open[placeOf(w.first+i, len(w.urls))]
+			open.Add(1)
 			w.readers.Go(func() {
 				_ = s.serve(func(_ *socket, m []byte) { w.talk.hear(i, m) })
-				w.open.Add(-1)
+				open.Add(-1)
 				if !w.ending.Load() {
 					w.dropped.Add(1)
 				}
@@ -205,7 +217,7 @@ func (w *worker) one(ctx context.Context, i int) bool {
 func (w *worker) dial(ctx context.Context, i int) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s, err := dialSocket(ctx, w.url, w.first+i, w.user(i))
+	s, err := dialSocket(ctx, w.urls[placeOf(w.first+i, len(w.urls))], w.first+i, w.user(i))
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +256,29 @@ type workerProcess struct {
 	first int
 }
 
+// placeOf says on which node socket i is: the two of a pair, 2k and 2k+1, on
+// different ones, each node having equally many and pairs with every other node.
+func placeOf(i, nodes int) int {
+	if nodes < 2 {
+		return 0
+	}
+	pair := i / 2
+	place := pair % nodes
+	if i%2 == 1 {
+		place += 1 + pair/nodes%(nodes-1)
+	}
+	return place % nodes
+}
+
+// evenly is the first of n sockets that part i of the given number of parts
+// holds; no pair is parted.
+func evenly(n, i, parts int) int {
+	if i == parts {
+		return n
+	}
+	return n * i / parts / 2 * 2
+}
+
 // WorkerArgs are the arguments that make this binary a worker.
 var WorkerArgs = []string{"load", "worker"}
 
@@ -256,7 +291,7 @@ func newFleet(ctx context.Context, n int) (*fleet, error) {
 	f := &fleet{}
 	processes := max(1, (n+perWorker-1)/perWorker)
 	for i := range processes {
-		from, to := n*i/processes, n*(i+1)/processes
+		from, to := evenly(n, i, processes), evenly(n, i+1, processes)
 		p := &workerProcess{cmd: exec.CommandContext(ctx, binary, WorkerArgs...), first: from, count: to - from}
 		p.cmd.Stderr = os.Stderr
 		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -285,7 +320,7 @@ func (f *fleet) tell(o order) (account, error) {
 	for _, p := range f.workers {
 		wg.Go(func() {
 			mine := o
-			mine.First, mine.Count = p.first, p.count
+			mine.First, mine.Count, mine.AtOnce = p.first, p.count, max(1, o.AtOnce/len(f.workers))
 			var a account
 			err := p.in.Encode(mine)
 			if err == nil {

@@ -2,13 +2,17 @@ package load
 
 import (
 	"context"
-	"fmt"
-	"net/http"
+	"sync"
 	"time"
 )
 
-// connectAtOnce is how many sockets of a worker connect at the same time when there is no hurry.
-const connectAtOnce = 32
+// How much is under way at the same time, of all workers together, when there is
+// no hurry: so much that no node is idle, and so little that none of it waits
+// long.
+const (
+	connectAtOnce = 64
+	meetAtOnce    = 64
+)
 
 // IdleConfig of an Idle run.
 type IdleConfig struct {
@@ -21,13 +25,14 @@ type IdleConfig struct {
 	Every float64
 }
 
-// Idle opens authenticated sockets of one user each, holds them, and measures
-// what a connect costs the node and how much memory a socket keeps: the growth
-// of the process, after a collection before and after. The connect that is
-// measured is a returning user's: everybody has been here once before. With
-// Every, lost, doubled and reordered count messages, and lost the sockets that
-// the node has dropped, too.
-func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
+// Idle opens authenticated sockets of one user each, spread over the nodes, holds
+// them, and measures what a connect costs and how much memory a socket keeps:
+// the growth of the nodes' processes, after a collection before and after, and
+// as it is after every minute between. The connect that is measured is a
+// returning user's: everybody has been here once before. With Every, lost,
+// doubled and reordered count messages, each between two nodes if there are
+// several, and lost the sockets that nodes have dropped, too.
+func Idle(ctx context.Context, nodes []Target, cfg IdleConfig) (Result, error) {
 	if cfg.Conns <= 0 {
 		cfg.Conns = 1000
 	}
@@ -40,54 +45,85 @@ func Idle(ctx context.Context, t Target, cfg IdleConfig) (Result, error) {
 		return result, err
 	}
 	defer f.close()
-	if err := t.collect(ctx); err != nil {
-		return result, err
-	}
-	before, _ := RSS(t.PID) // without it the figure is left out
-	first, err := f.tell(order{Do: "open", SocketURL: t.SocketURL, AtOnce: connectAtOnce})
+	mem, err := newMemory(ctx, nodes)
 	if err != nil {
 		return result, err
 	}
-	if _, err := f.tell(order{Do: "cut"}); err != nil {
-		return result, err
-	}
-	if err := pause(ctx, 1); err != nil { // for the node to notice
-		return result, err
-	}
-	m := newMeter(t.PID)
-	a, err := f.tell(order{Do: "connect", AtOnce: connectAtOnce})
+	opened, err := f.open(ctx, nodes, &result)
 	if err != nil {
 		return result, err
 	}
-	result.Units = a.Open
-	m.finish(&result)
-	result.ConnectCPUUs = result.ServerCPUUsPerUnit
-	took := a.times()
-	result.P50MS, result.P99MS = took.at(0.50), took.at(0.99)
-	talked, err := f.hold(ctx, cfg)
+	talked, err := f.hold(ctx, cfg, mem)
 	if err != nil {
 		return result, err
 	}
-	if err := t.collect(ctx); err != nil {
+	if err := mem.finish(ctx); err != nil {
 		return result, err
 	}
-	if after, err := RSS(t.PID); err == nil && before > 0 && a.Open > 0 {
-		result.RSSBytesPerConn = (after - before) / a.Open
+	result.Memory = mem.perConn(opened.OpenAt)
+	if len(nodes) > 1 {
+		for i, t := range nodes {
+			result.Nodes = append(result.Nodes, NodeResult{URL: t.URL, Conns: opened.OpenAt[i], Memory: mem.perConn(opened.OpenAt, i)})
+		}
 	}
 	held, err := f.tell(order{Do: "report"})
 	result.Lost = talked.Dropped + held.Dropped + talked.Sent - talked.Arrived
 	result.Doubled, result.Reordered = talked.Doubled, talked.Reordered
-	result.Errors = first.Errors + a.Errors + talked.Errors + held.Errors
-	result.ServerCPUUsPerUnit = 0
+	result.Errors = opened.Errors + talked.Errors + held.Errors
 	return result, err
 }
 
-// hold keeps the sockets for a while, silent or talking.
-func (f *fleet) hold(ctx context.Context, cfg IdleConfig) (account, error) {
-	if cfg.Every <= 0 {
-		return account{}, pause(ctx, cfg.Seconds)
+// open opens the sockets twice and measures the second time.
+func (f *fleet) open(ctx context.Context, nodes []Target, r *Result) (account, error) {
+	var urls []string
+	var pids []int
+	for _, t := range nodes {
+		urls, pids = append(urls, t.SocketURL), append(pids, t.PID)
 	}
-	return f.tell(order{Do: "talk", EveryMS: int(1000 * cfg.Every), ForMS: int(1000 * cfg.Seconds)})
+	first, err := f.tell(order{Do: "open", SocketURLs: urls, AtOnce: connectAtOnce})
+	if err != nil {
+		return account{}, err
+	}
+	if _, err := f.tell(order{Do: "cut"}); err != nil {
+		return account{}, err
+	}
+	if err := pause(ctx, 1); err != nil { // for the nodes to notice
+		return account{}, err
+	}
+	m := newMeter(pids...)
+	a, err := f.tell(order{Do: "connect", AtOnce: connectAtOnce})
+	r.Units = a.Open
+	m.finish(r)
+	r.ConnectCPUUs, r.ServerCPUUsPerUnit = r.ServerCPUUsPerUnit, 0
+	took := a.times()
+	r.P50MS, r.P99MS = took.at(0.50), took.at(0.99)
+	a.Errors += first.Errors
+	return a, err
+}
+
+// hold keeps the sockets for a while, silent or talking.
+func (f *fleet) hold(ctx context.Context, cfg IdleConfig, mem *memory) (talked account, err error) {
+	if cfg.Every <= 0 {
+		return talked, mem.watch(ctx, cfg.Seconds)
+	}
+	if _, err := f.tell(order{Do: "meet", AtOnce: meetAtOnce}); err != nil {
+		return talked, err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var talking sync.WaitGroup
+	talking.Go(func() {
+		var failed error
+		if talked, failed = f.tell(order{Do: "talk", EveryMS: int(1000 * cfg.Every), ForMS: int(1000 * cfg.Seconds)}); failed != nil {
+			stop(failed)
+		}
+	})
+	err = mem.watch(ctx, cfg.Seconds)
+	talking.Wait()
+	if failed := context.Cause(ctx); failed != nil {
+		return talked, failed
+	}
+	return talked, err
 }
 
 // pause waits for the given seconds or until ctx ends.
@@ -100,23 +136,4 @@ func pause(ctx context.Context, seconds float64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// collect has the node collect its garbage and return what is free to the
-// system, so that its resident memory is what it needs.
-func (t Target) collect(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL+"/debug/collect", nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+t.Keys.Secret)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("load: collect: %w", err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("load: the node answers /debug/collect with %s; is --key a server key of it?", resp.Status)
-	}
-	return nil
 }

@@ -35,12 +35,14 @@ type Result struct {
 	P50MS              float64 `json:"p50_ms,omitempty"`
 	P99MS              float64 `json:"p99_ms,omitempty"`
 	MaxMS              float64 `json:"max_ms,omitempty"`
-	RSSBytesPerConn    int64   `json:"rss_bytes_per_conn,omitempty"`
-	ConnectCPUUs       float64 `json:"connect_cpu_us,omitempty"`
-	Lost               int64   `json:"lost"`
-	Doubled            int64   `json:"doubled"`
-	Reordered          int64   `json:"reordered"`
-	Errors             int64   `json:"errors"`
+	Memory
+	ConnectCPUUs float64 `json:"connect_cpu_us,omitempty"`
+	Lost         int64   `json:"lost"`
+	Doubled      int64   `json:"doubled"`
+	Reordered    int64   `json:"reordered"`
+	Errors       int64   `json:"errors"`
+	// Nodes are the parts of each where there are several.
+	Nodes []NodeResult `json:"nodes,omitempty"`
 }
 
 // String writes the result for people.
@@ -49,6 +51,9 @@ func (r Result) String() string {
 		r.Bench, r.Units, r.UnitsPerS, max(r.ServerCPUUsPerUnit, r.ConnectCPUUs), r.P50MS, r.P99MS, r.MaxMS)
 	if r.RSSBytesPerConn > 0 {
 		s += fmt.Sprintf(", %d bytes resident per socket", r.RSSBytesPerConn)
+	}
+	if len(r.RSSBytesPerConnByMinute) > 0 {
+		s += fmt.Sprintf(", by minute %d", r.RSSBytesPerConnByMinute)
 	}
 	return s + fmt.Sprintf("; lost %d, doubled %d, reordered %d, errors %d", r.Lost, r.Doubled, r.Reordered, r.Errors)
 }
@@ -167,17 +172,28 @@ func (s *samples) at(share float64) float64 {
 	return float64(s.list[i].Microseconds()) / 1000
 }
 
-// meter measures a span of a run on the server.
+// meter measures a span of a run on the servers.
 type meter struct {
-	pid   int
+	pids  []int
 	cpu   time.Duration
-	blind bool // its processor time cannot be told: the figures are left out
+	blind bool // their processor time cannot be told: the figures are left out
 	begun time.Time
 }
 
-func newMeter(pid int) meter {
-	cpu, err := CPU(pid)
-	return meter{pid: pid, cpu: cpu, blind: err != nil, begun: time.Now()}
+func newMeter(pids ...int) meter {
+	cpu, err := cpuOf(pids)
+	return meter{pids: pids, cpu: cpu, blind: err != nil, begun: time.Now()}
+}
+
+func cpuOf(pids []int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		cpu, err := CPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += cpu
+	}
+	return sum, nil
 }
 
 // finish fills in the rates of r for its units.
@@ -187,7 +203,7 @@ func (m meter) finish(r *Result) {
 		return
 	}
 	r.UnitsPerS = float64(r.Units) / took.Seconds()
-	if cpu, err := CPU(m.pid); err == nil && !m.blind {
+	if cpu, err := cpuOf(m.pids); err == nil && !m.blind {
 		r.ServerCPUUsPerUnit = float64((cpu - m.cpu).Microseconds()) / float64(r.Units)
 	}
 }

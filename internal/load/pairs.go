@@ -66,7 +66,7 @@ func (t *tally) into(r *Result) {
 // socket, refuse every answer that is an error.
 func newPairs(ctx context.Context, t Target, cfg PairConfig, take func(p *pair, message []byte)) (pairs []*pair, err error) {
 	pairs = make([]*pair, cfg.Conns/2)
-	err = each(len(pairs), func(i int) (err error) {
+	err = each(len(pairs), fewAtOnce, func(i int) (err error) {
 		pairs[i], err = newPair(ctx, t, i, cfg.Inflight)
 		return err
 	})

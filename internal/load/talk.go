@@ -34,9 +34,9 @@ func newTalk(sockets int) *talk {
 	return t
 }
 
-// begin makes the conversations of the pairs, whose sockets hand what they read to hear.
-func (t *talk) begin(ctx context.Context, sockets []*socket) error {
-	return each(len(sockets)/2, func(i int) error {
+// meet makes the conversations of the pairs, atOnce at a time; their sockets hand what they read to hear.
+func (t *talk) meet(ctx context.Context, sockets []*socket, atOnce int) error {
+	return each(len(sockets)/2, atOnce, func(i int) error {
 		a, b := 2*i, 2*i+1
 		if sockets[a] == nil || sockets[b] == nil {
 			return fmt.Errorf("load: sockets %d and %d are not open", a, b)
