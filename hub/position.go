@@ -35,9 +35,19 @@ const (
 	verdictWait                // the log is being read and will bring it
 )
 
-// offer takes note of a live entry and says what to do with it.
+// youngLog is up to which entry a conversation that is new to a session is
+// taken for one that has just been made.
+const youngLog = 8
+
+// offer takes note of a live entry and says what to do with it. A conversation
+// that has just been made begins with its first entry, whichever comes first:
+// those written on different nodes at once may overtake each other on the bus.
 func (ps *positions) offer(conv wire.ConversationID, seq int64) verdict {
-	p := &(*ps)[ps.begin(conv, seq)]
+	from := seq
+	if seq <= youngLog {
+		from = 1
+	}
+	p := &(*ps)[ps.begin(conv, from)]
 	switch {
 	case seq <= p.sent:
 		return verdictOld

@@ -75,6 +75,27 @@ func TestPositions_LeaveInOrder(t *testing.T) {
 	})
 }
 
+// Two people who write first at once, each on a node of its own, miss nothing of
+// each other.
+func TestPositions_FirstEntriesMayOvertakeEachOther(t *testing.T) {
+	var ps positions
+	if v := ps.offer("conv_new", 2); v != verdictHole {
+		t.Errorf("the second entry, come first: verdict %d", v)
+	}
+	if v := ps.offer("conv_new", 1); v == verdictOld {
+		t.Error("the first entry counts as known")
+	}
+	for seq := range int64(2) {
+		if !ps.read("conv_new", seq+1) {
+			t.Errorf("entry %d is not sent", seq+1)
+		}
+	}
+	const joined = 1000 // a long log is not read from its beginning
+	if v := ps.offer("conv_old", joined); v != verdictSend {
+		t.Errorf("an entry of an old conversation: verdict %d", v)
+	}
+}
+
 func TestPositions_SettleOnlyForWhatWasAsked(t *testing.T) {
 	var ps positions
 	ps.begin("conv_a", 1)
