@@ -4,8 +4,9 @@ package brokertest
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,14 +133,37 @@ func (n *Node) publish(seq int64, topics ...string) {
 	}
 }
 
+// onEveryLane are topics that between them go every way that others go: where
+// topics are spread by their hash over up to 16 lanes, order holds per lane only.
+var onEveryLane = func() (topics []string) {
+	for letter := 'a'; letter < 'a'+16; letter++ {
+		topics = append(topics, "flush-"+string(letter))
+	}
+	return topics
+}()
+
+var flushes atomic.Int64
+
 // flush waits until everything published before on from has reached n.
 func (n *Node) flush(from *Node) {
 	n.t.Helper()
-	topic := fmt.Sprintf("flush-%d", rand.Uint64())
-	n.subscribe(topic)
-	defer n.Unsubscribe(topic)
-	from.publish(1, topic)
-	n.await("the flush", func(got []*broker.Message) bool { return countOf(got, topic) > 0 })
+	n.subscribe(onEveryLane...)
+	defer func() {
+		for _, topic := range onEveryLane {
+			n.Unsubscribe(topic)
+		}
+	}()
+	id := flushes.Add(1)
+	from.publish(id, onEveryLane...)
+	n.await("the flush", func(got []*broker.Message) bool {
+		come := 0
+		for _, m := range got {
+			if m.Seq == id && strings.HasPrefix(m.To[0].Topic, "flush-") {
+				come += len(m.To)
+			}
+		}
+		return come == len(onEveryLane)
+	})
 }
 
 func reachesEverySubscriber(t *testing.T, nodes []*Node) {
