@@ -99,7 +99,7 @@ func TestHostile_FramesAreCutAndOthersTalkOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			n := startNode(t, w, func(c *hub.Config) { c.Rate, c.Burst, c.RateWarnings, c.OpenTimeout = 1, 100, 50, time.Minute })
+			n := startNode(t, w, func(c *hub.Config) { c.Rate, c.Burst, c.RateWarnings, c.OpenTimeout = 1, 20, 10, time.Minute })
 			beside(t, n, w, func() {
 				var wg sync.WaitGroup
 				for range attackers {
