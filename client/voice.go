@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/rtp"
@@ -63,7 +64,7 @@ func NewVoice(opts VoiceOptions) (*Voice, error) {
 	settings.SetHostAcceptanceMinWait(0)
 	settings.SetSrflxAcceptanceMinWait(0)
 	settings.SetPrflxAcceptanceMinWait(0)
-	settings.SetRelayAcceptanceMinWait(0)
+	settings.SetRelayAcceptanceMinWait(relayWait(opts))
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(settings))
 	pc, err := api.NewPeerConnection(configuration(opts))
 	if err != nil {
@@ -237,6 +238,17 @@ func Fingerprint(sdp string) ([]byte, error) {
 		return b, nil
 	}
 	return nil, errors.New("client: the SDP has no sha-256 fingerprint")
+}
+
+// directFirst is how long a path through the relay waits for a direct one that is
+// slower to answer: the relay ends with its node, a direct path does not.
+const directFirst = 150 * time.Millisecond
+
+func relayWait(opts VoiceOptions) time.Duration {
+	if opts.RelayOnly {
+		return 0
+	}
+	return directFirst
 }
 
 // Route tells how the media goes: "direct" or "relay".

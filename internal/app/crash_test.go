@@ -14,12 +14,14 @@ import (
 	"parley/wire"
 )
 
-// runChild serves a dev node on a folder until it is killed.
+// runChild serves a dev node on a folder until it is killed. It has no relay,
+// which would die with it and take along the calls that have come to use it.
 func runChild(args []string) error {
 	cfg, err := config.Load("", nil, app.DevSettings(args[0], 0))
 	if err != nil {
 		return err
 	}
+	cfg.TURN.Enabled = false
 	n, err := app.New(context.Background(), app.Options{Config: cfg, Dev: true})
 	if err != nil {
 		return err
