@@ -162,34 +162,42 @@ func StartSentinel(t testing.TB) *Sentinel {
 	return &Sentinel{Master: master, Replica: replica, sentinel: s}
 }
 
-// Await asks the server with a command until its answer has word.
+// Await asks the server with a command until its answer has word. One that does
+// not answer is asked again: a Redis that Sentinel promotes closes its
+// connections, also that of who asks.
 func (s *Server) Await(word string, command ...string) {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.Addr)
 	deadline, poll := time.After(patience), time.NewTicker(20*time.Millisecond)
 	defer poll.Stop()
 	for {
-		out := cli(s.t, append([]string{"-h", host, "-p", port}, command...)...)
-		if strings.Contains(out, word) {
+		out, err := ask(append([]string{"-h", host, "-p", port}, command...)...)
+		if err == nil && strings.Contains(out, word) {
 			return
 		}
 		select {
 		case <-poll.C:
 		case <-deadline:
-			s.t.Fatalf("%s: %v never said %s:\n%s", s.Addr, command, word, out)
+			s.t.Fatalf("%s: %v never said %s:\n%s%v", s.Addr, command, word, out, err)
 		}
 	}
 }
 
 func cli(t testing.TB, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "redis-cli", args...).CombinedOutput() //nolint:gosec // the test's own arguments
+	out, err := ask(args...)
 	if err != nil {
 		t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
 	}
-	return string(out)
+	return out
+}
+
+// ask runs redis-cli and returns all that it said.
+func ask(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "redis-cli", args...).CombinedOutput() //nolint:gosec // the test's own arguments
+	return string(out), err
 }
 
 // freePort finds a port that nothing listens on; the next to listen may be somebody else.
