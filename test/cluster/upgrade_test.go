@@ -31,15 +31,9 @@ func TestUpgrade_TwoVersionsRunSideBySide(t *testing.T) {
 	if !w.hasColumn(t, "entries", "next_note") {
 		t.Error("the next version did not bring its schema")
 	}
-}
-
-// The same from the version before to this one.
-func TestUpgrade_FromTheVersionBefore(t *testing.T) {
-	if older == "" {
-		t.Log("CLUSTER_OLD names no binary of the version before")
-		return
+	if older != "" {
+		t.Run("from the version before", func(t *testing.T) { roll(t, newWorldOf(t, older), binary) })
 	}
-	roll(t, newWorldOf(t, older), binary)
 }
 
 // roll replaces w's nodes by ones of to, one after the other, under a chat that
