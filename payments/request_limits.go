@@ -145,8 +145,9 @@ func (s *Service) mayRemind(tx *sqldb.Tx, a Actor, in Intent, now time.Time) err
 	if err := tx.QueryRow("SELECT COALESCE(MAX(at), ?) FROM payments_reminders WHERE payment = ?", last, in.ID).Scan(&last); err != nil {
 		return fmt.Errorf("payments: remind: %w", err)
 	}
-	if next := fromMillis(last).Add(s.cfg.Asking.RemindEvery); now.Before(next) {
-		return &LimitError{Limit: "remind_every", Retry: next.Sub(now)}
+	every := s.cfg.Asking.RemindEvery
+	if next := fromMillis(last).Add(every); now.Before(next) {
+		return &LimitError{Limit: "remind_every", Retry: min(every, next.Sub(now))} // who asked at the same time may have looked at the clock later
 	}
 	return nil
 }
