@@ -74,7 +74,7 @@ func (rs *chatReaders) take(p *pair, message []byte) {
 	if now := time.Now(); now.Sub(r.marked) > receiptEvery {
 		r.marked = now
 		if _, err := p.to.call("receipts.mark", map[string]any{"conversation": p.conv, "delivered": seq, "read": seq}); err != nil {
-			rs.counts.errors.Add(1)
+			rs.counts.failed.add(plain(err))
 		}
 	}
 }

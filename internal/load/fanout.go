@@ -229,7 +229,7 @@ func (f *fanout) publish(s *socket, publisher int) bool {
 	text := fmt.Sprintf("%d %d ", n, publisher)
 	text += strings.Repeat("x", max(0, f.cfg.Size-len(text)))
 	if err := f.on.publish(s, text); err != nil {
-		f.counts.errors.Add(1)
+		f.counts.failed.add(plain(err))
 		return false
 	}
 	f.counts.sent.Add(int64(len(f.subscribers)))

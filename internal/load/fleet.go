@@ -41,13 +41,14 @@ type order struct {
 
 // account is a worker's answer.
 type account struct {
-	Open    int64   `json:"open"`    // sockets that are open now
-	OpenAt  []int64 `json:"open_at"` // the same by node
-	Dropped int64   `json:"dropped"` // ended by the node since the last order
-	Retries int64   `json:"retries"`
-	Errors  int64   `json:"errors"`
-	TookUS  []int64 `json:"took_us"` // from the first try to the open session, of each
-	Error   string  `json:"error,omitempty"`
+	Open    int64            `json:"open"`    // sockets that are open now
+	OpenAt  []int64          `json:"open_at"` // the same by node
+	Dropped int64            `json:"dropped"` // ended by the node since the last order
+	Retries int64            `json:"retries"`
+	Errors  int64            `json:"errors"`
+	Said    map[string]int64 `json:"said,omitempty"`
+	TookUS  []int64          `json:"took_us"` // from the first try to the open session, of each
+	Error   string           `json:"error,omitempty"`
 
 	// Of the messages that the sockets sent each other.
 	Sent      int64 `json:"sent"`
@@ -65,6 +66,7 @@ func (a *account) add(b account) {
 	a.Dropped += b.Dropped
 	a.Retries += b.Retries
 	a.Errors += b.Errors
+	a.Said = mergeSaid(a.Said, b.Said)
 	a.TookUS = append(a.TookUS, b.TookUS...)
 	a.Sent += b.Sent
 	a.Arrived += b.Arrived
@@ -108,7 +110,7 @@ type worker struct {
 	open    []atomic.Int64 // by node
 	dropped atomic.Int64
 	retries atomic.Int64
-	errors  atomic.Int64
+	failed  failures
 }
 
 func (w *worker) obey(ctx context.Context, o order) (account, error) {
@@ -143,14 +145,17 @@ func (w *worker) obey(ctx context.Context, o order) (account, error) {
 func (w *worker) user(i int) wire.UserID { return wire.UserID(fmt.Sprintf("load-%d", w.first+i)) }
 
 func (w *worker) account() account {
-	a := account{OpenAt: make([]int64, len(w.open)), Dropped: w.dropped.Swap(0), Retries: w.retries.Swap(0), Errors: w.errors.Swap(0)}
+	a := account{OpenAt: make([]int64, len(w.open)), Dropped: w.dropped.Swap(0), Retries: w.retries.Swap(0)}
+	a.Errors, a.Said = w.failed.take()
 	for i := range w.open {
 		a.OpenAt[i] = w.open[i].Load()
 		a.Open += a.OpenAt[i]
 	}
 	if t := w.talk; t != nil {
 		a.Sent, a.Arrived, a.Doubled, a.Reordered = t.sent.Swap(0), t.arrived.Swap(0), t.doubled.Swap(0), t.reordered.Swap(0)
-		a.Errors += t.errors.Swap(0)
+		n, said := t.failed.take()
+		a.Errors += n
+		a.Said = mergeSaid(a.Said, said)
 	}
 	return a
 }
@@ -186,8 +191,10 @@ const patience = 60 * time.Second
 func (w *worker) one(ctx context.Context, i int) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var err error
 	for try := 0; ctx.Err() == nil; try++ {
-		s, err := w.dial(ctx, i)
+		var s *socket
+		s, err = w.dial(ctx, i)
 		if err == nil {
 			w.sockets[i] = s
 			open := &w.open[placeOf(w.first+i, len(w.urls))]
@@ -210,7 +217,7 @@ func (w *worker) one(ctx context.Context, i int) bool {
 		}
 		time.Sleep(pause)
 	}
-	w.errors.Add(1)
+	w.failed.add(fmt.Sprintf("not open in %v: %v", patience, plain(err)))
 	return false
 }
 

@@ -69,7 +69,10 @@ func Idle(ctx context.Context, nodes []Target, cfg IdleConfig) (Result, error) {
 	held, err := f.tell(order{Do: "report"})
 	result.Lost = talked.Dropped + held.Dropped + talked.Sent - talked.Arrived
 	result.Doubled, result.Reordered = talked.Doubled, talked.Reordered
-	result.Errors = opened.Errors + talked.Errors + held.Errors
+	for _, a := range []account{opened, talked, held} {
+		result.Errors += a.Errors
+		result.ErrorsSaid = mergeSaid(result.ErrorsSaid, a.Said)
+	}
 	return result, err
 }
 
@@ -98,6 +101,7 @@ func (f *fleet) open(ctx context.Context, nodes []Target, r *Result) (account, e
 	took := a.times()
 	r.P50MS, r.P99MS = took.at(0.50), took.at(0.99)
 	a.Errors += first.Errors
+	a.Said = mergeSaid(a.Said, first.Said)
 	return a, err
 }
 

@@ -41,6 +41,8 @@ type Result struct {
 	Doubled      int64   `json:"doubled"`
 	Reordered    int64   `json:"reordered"`
 	Errors       int64   `json:"errors"`
+	// ErrorsSaid counts the errors by what they said.
+	ErrorsSaid map[string]int64 `json:"errors_said,omitempty"`
 	// Nodes are the parts of each where there are several.
 	Nodes []NodeResult `json:"nodes,omitempty"`
 }
@@ -55,7 +57,11 @@ func (r Result) String() string {
 	if len(r.RSSBytesPerConnByMinute) > 0 {
 		s += fmt.Sprintf(", by minute %d", r.RSSBytesPerConnByMinute)
 	}
-	return s + fmt.Sprintf("; lost %d, doubled %d, reordered %d, errors %d", r.Lost, r.Doubled, r.Reordered, r.Errors)
+	s += fmt.Sprintf("; lost %d, doubled %d, reordered %d, errors %d", r.Lost, r.Doubled, r.Reordered, r.Errors)
+	if len(r.ErrorsSaid) > 0 {
+		s += " (" + saidText(r.ErrorsSaid) + ")"
+	}
+	return s
 }
 
 // Target is the node under load.

@@ -37,7 +37,7 @@ type pair struct {
 	from, to *socket
 	conv     wire.ConversationID
 	came     chan arrival // what reached the second one
-	refused  chan struct{}
+	refused  chan string  // what an answer that is an error says
 	readers  sync.WaitGroup
 }
 
@@ -49,8 +49,9 @@ type arrival struct {
 
 // tally counts what went wrong and right over all pairs.
 type tally struct {
-	sent, arrived, doubled, reordered, errors atomic.Int64
-	took                                      samples
+	sent, arrived, doubled, reordered atomic.Int64
+	failed                            failures
+	took                              samples
 }
 
 func (t *tally) into(r *Result) {
@@ -58,7 +59,7 @@ func (t *tally) into(r *Result) {
 	r.Lost = max(0, t.sent.Load()-t.arrived.Load())
 	r.Doubled = t.doubled.Load()
 	r.Reordered = t.reordered.Load()
-	r.Errors = t.errors.Load()
+	r.Errors, r.ErrorsSaid = t.failed.take()
 	r.P50MS, r.P99MS, r.MaxMS = t.took.at(0.50), t.took.at(0.99), t.took.at(1)
 }
 
@@ -80,7 +81,7 @@ func newPairs(ctx context.Context, t Target, cfg PairConfig, take func(p *pair, 
 			_ = p.from.serve(func(_ *socket, m []byte) {
 				if field(m[:min(len(m), 80)], "error") != nil {
 					select {
-					case p.refused <- struct{}{}:
+					case p.refused <- refusalIn(m):
 					default:
 					}
 				}
@@ -91,7 +92,7 @@ func newPairs(ctx context.Context, t Target, cfg PairConfig, take func(p *pair, 
 }
 
 func newPair(ctx context.Context, t Target, i, inflight int) (*pair, error) {
-	p := &pair{came: make(chan arrival, inflight), refused: make(chan struct{}, 1)}
+	p := &pair{came: make(chan arrival, inflight), refused: make(chan string, 1)}
 	a, b := wire.UserID(fmt.Sprintf("load-%d-a", i)), wire.UserID(fmt.Sprintf("load-%d-b", i))
 	var err error
 	if p.to, err = dialAs(ctx, t, 2*i, b); err != nil {
@@ -175,7 +176,7 @@ func (p *pair) run(ctx context.Context, cfg PairConfig, t *tally, send func(p *p
 			return
 		}
 		if err := w.send(send); err != nil {
-			t.errors.Add(1)
+			t.failed.add(plain(err))
 			return
 		}
 	}
@@ -218,8 +219,8 @@ func (w *window) settle() bool {
 		w.tally.arrived.Add(1)
 		w.tally.took.add(a.at.Sub(*w.at(w.arrived)))
 		return true
-	case <-w.refused:
-		w.tally.errors.Add(1)
+	case text := <-w.refused:
+		w.tally.failed.add(text)
 	case <-w.timer.C:
 	}
 	return false

@@ -58,9 +58,9 @@ type paymentsBench struct {
 	written   atomic.Int64 // transfers recorded besides the measured ones
 	took      samples
 
-	mu    sync.Mutex
-	acked []string // references
-	errs  int64
+	mu     sync.Mutex
+	acked  []string // references
+	failed failures
 }
 
 // Payments drives the ledger core in this process: each client submits a
@@ -231,7 +231,8 @@ func (b *paymentsBench) measure(ctx context.Context) Result {
 		wg.Go(func() { b.client(ctx, i) })
 	}
 	wg.Wait()
-	result := Result{Bench: "payments", Units: int64(len(b.acked)), Errors: b.errs}
+	result := Result{Bench: "payments", Units: int64(len(b.acked))}
+	result.Errors, result.ErrorsSaid = b.failed.take()
 	m.finish(&result)
 	result.P50MS, result.P99MS = b.took.at(0.50), b.took.at(0.99)
 	return result
@@ -241,13 +242,12 @@ func (b *paymentsBench) measure(ctx context.Context) Result {
 func (b *paymentsBench) client(ctx context.Context, i int) {
 	var acked []string
 	var took []time.Duration
-	var errs int64
 	due := newPace(b.cfg.Rate/float64(b.cfg.Clients), float64(i)/float64(b.cfg.Clients))
 	for begun, ok := due.wait(ctx); ok; begun, ok = due.wait(ctx) {
 		from, to := b.pair()
 		t := b.transfer(from, to, 1)
 		if _, err := b.committer.Submit(context.WithoutCancel(ctx), t); err != nil {
-			errs++
+			b.failed.add(plain(err))
 			continue
 		}
 		took = append(took, time.Since(begun))
@@ -255,7 +255,6 @@ func (b *paymentsBench) client(ctx context.Context, i int) {
 	}
 	b.mu.Lock()
 	b.acked = append(b.acked, acked...)
-	b.errs += errs
 	b.mu.Unlock()
 	for _, d := range took {
 		b.took.add(d)

@@ -42,7 +42,7 @@ func Storm(ctx context.Context, t Target, cfg StormConfig) (Result, error) {
 	m.finish(&result)
 	took := a.times()
 	result.P50MS, result.P99MS, result.MaxMS = took.at(0.50), took.at(0.99), took.at(1)
-	result.Errors = first.Errors + a.Errors
+	result.Errors, result.ErrorsSaid = first.Errors+a.Errors, mergeSaid(first.Said, a.Said)
 	result.Lost = a.Dropped
 	return result, nil
 }

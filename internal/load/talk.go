@@ -16,7 +16,7 @@ import (
 type talk struct {
 	parts                             []part // by socket
 	sent, arrived, doubled, reordered atomic.Int64
-	errors                            atomic.Int64
+	failed                            failures
 }
 
 // part is one socket's.
@@ -72,7 +72,7 @@ func (t *talk) run(ctx context.Context, sockets []*socket, every, span time.Dura
 			}
 			text := fmt.Sprintf("%d %d still here?", turn, i)
 			if _, err := s.call("messages.send", map[string]any{"conversation": t.parts[i].conv, "client_id": text, "text": text}); err != nil {
-				t.errors.Add(1)
+				t.failed.add(plain(err))
 				continue
 			}
 			t.sent.Add(1)
@@ -119,8 +119,15 @@ func (t *talk) answered(p *part, message []byte) {
 		Result struct{ ID wire.ConversationID }
 		Error  *wire.ReplyError
 	}
-	if json.Unmarshal(message, &a) != nil || a.Error != nil {
-		t.errors.Add(1)
+	if err := json.Unmarshal(message, &a); err != nil {
+		t.failed.add(plain(err))
+		return
+	}
+	if a.Error != nil {
+		t.failed.add(refusal(a.Error))
+		if p.conv != "" { // it was to a message, which nobody is to get
+			t.sent.Add(-1)
+		}
 		return
 	}
 	select {
