@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// Signal sends signals, which are not stored, between pairs of sockets and
-// times each from before it is sent until the other socket has it.
+// Signal sends signals, which are neither stored nor answered, between pairs of
+// sockets and times each from before it is sent until the other socket has it.
 func Signal(ctx context.Context, t Target, cfg PairConfig) (Result, error) {
 	cfg = cfg.withDefaults()
 	result := Result{Bench: "signal"}
@@ -33,8 +33,7 @@ func Signal(ctx context.Context, t Target, cfg PairConfig) (Result, error) {
 		last[p] = new(int64)
 	}
 	runPairs(ctx, t, pairs, cfg, &result, counts, func(p *pair, n int64) error {
-		_, err := p.from.call("typing.set", map[string]any{"conversation": p.conv, "typing": n%2 == 1})
-		return err
+		return p.from.notify("typing.set", map[string]any{"conversation": p.conv, "typing": n%2 == 1})
 	})
 	return result, nil
 }

@@ -132,20 +132,33 @@ func (s *socket) handshake(ctx context.Context, u *url.URL) error {
 
 // call sends a request and returns its id.
 func (s *socket) call(method string, params any) (id int64, err error) {
-	body, err := json.Marshal(params)
-	if err != nil {
-		return 0, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.id++
 	s.out = append(s.out[:0], `{"jsonrpc":"2.0","id":`...)
-	s.out = strconv.AppendInt(s.out, s.id, 10)
-	s.out = append(s.out, `,"method":"`...)
+	s.out = append(strconv.AppendInt(s.out, s.id, 10), ',')
+	return s.id, s.askLocked(method, params)
+}
+
+// notify sends a notification, which gets no answer.
+func (s *socket) notify(method string, params any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out = append(s.out[:0], `{"jsonrpc":"2.0",`...)
+	return s.askLocked(method, params)
+}
+
+// askLocked completes the message begun in out with its method and parameters, and sends it.
+func (s *socket) askLocked(method string, params any) error {
+	body, err := json.Marshal(params)
+	if err != nil {
+		return err
+	}
+	s.out = append(s.out, `"method":"`...)
 	s.out = append(s.out, method...)
 	s.out = append(s.out, `","params":`...)
 	s.out = append(append(s.out, body...), '}')
-	return s.id, s.writeLocked(opText, s.out)
+	return s.writeLocked(opText, s.out)
 }
 
 // writeLocked writes one frame, masked with zeros.

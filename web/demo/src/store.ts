@@ -210,7 +210,7 @@ export class Store {
   typing(conversation: string): void {
     if (Date.now() - this.#typingSent < TYPING_SENT_MS) return;
     this.#typingSent = Date.now();
-    void this.parley.messages.typing(conversation, true).catch(() => undefined);
+    this.parley.messages.typing(conversation, true);
   }
 
   async loadOlder(thread: Thread): Promise<void> {

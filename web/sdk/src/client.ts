@@ -114,6 +114,7 @@ export class Parley extends Emitter<ParleyEvents> {
     });
     const door: Door = {
       request: (method, params) => this.request(method, params),
+      notify: (method, params) => this.#connection.notify(method, params),
       money: (method, params, lane) => this.#outbox.push(method, params, lane, newId("key_")),
     };
     this.conversations = new Conversations(door);

@@ -99,6 +99,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#socket.request<T>(method, params);
   }
 
+  /** Sends a notification, which gets no answer, if there is a line. */
+  notify(method: string, params: object): void {
+    if (this.online) this.#socket?.notify(method, params);
+  }
+
   /** Drops the current socket as if the line had died; the session resumes on a new one. */
   reconnect(): void {
     if (this.#socket) this.#socket.close(4000, "reconnect");

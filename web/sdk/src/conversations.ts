@@ -92,8 +92,9 @@ export class Messages {
     return this.#door.request("receipts.mark", { conversation, ...seqs });
   }
 
-  typing(conversation: string, typing: boolean): Promise<unknown> {
-    return this.#door.request("typing.set", { conversation, typing });
+  /** Shows the others that this person writes, or stopped; kept nowhere, and not answered. */
+  typing(conversation: string, typing: boolean): void {
+    this.#door.notify("typing.set", { conversation, typing });
   }
 }
 

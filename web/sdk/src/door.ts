@@ -13,6 +13,8 @@ export type MoneyMethod = {
 /** What the features need of the client around them. */
 export interface Door {
   request<M extends Method>(method: M, params: Params<M>): Promise<Result<M>>;
+  /** Sends what is worth nothing later, without an answer; given up while there is no line. */
+  notify<M extends Method>(method: M, params: Params<M>): void;
   /** A write with an idempotency key that is sent until answered; `lane` orders writes to one thing. */
   money<M extends MoneyMethod>(
     method: M,

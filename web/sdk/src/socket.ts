@@ -86,8 +86,10 @@ export class Socket {
     });
   }
 
-  notify(method: string): void {
-    if (!this.#done && this.#ws.readyState === 1) this.#ws.send(JSON.stringify({ jsonrpc: "2.0", method }));
+  /** Sends a notification, which gets no answer. */
+  notify(method: string, params?: object): void {
+    if (this.#done || this.#ws.readyState !== 1) return;
+    this.#ws.send(JSON.stringify({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }));
   }
 
   close(code = 1000, reason = ""): void {

@@ -174,6 +174,12 @@ describe("Parley", () => {
       { jsonrpc: "2.0", method: "event", params: { ...event, data: { user: "cat", typing: true } } },
     ]);
     expect(typed).toEqual(["bob", "cat"]);
+    parley.messages.typing("conv_1", true);
+    expect(FakeSocket.last.sent.at(-1)).toEqual({
+      jsonrpc: "2.0",
+      method: "typing.set",
+      params: { conversation: "conv_1", typing: true },
+    });
     const answer = parley.request("payments.get", { payment: "pay_x" });
     FakeSocket.last.refuse("payments.get", "payment_unknown", 404);
     await expect(answer).rejects.toMatchObject({ name: "ParleyError", code: "payment_unknown" });
