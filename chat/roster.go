@@ -182,15 +182,26 @@ func (s *Service) rosterSeen(tx *sqldb.Tx, id wire.ConversationID, version int64
 	return loadRoster(tx, id, version)
 }
 
-// signalRosterAge is how old the member list may be by which a signal is
-// admitted and addressed. This node's own changes show at once; who was removed
-// on another node may send and hear typing for as long. Entries are never
-// written or addressed by an old list.
-const signalRosterAge = 2 * time.Second
+// How old the member list may be by which a signal is admitted and addressed.
+// This node's own changes show at once; who was removed on another node may send
+// and hear typing for as long. An SQLite file has one node, whose lists are old
+// only if somebody else wrote to the file. Entries are never written or
+// addressed by an old list.
+const (
+	signalRosterAge      = 2 * time.Second
+	signalRosterAgeAlone = time.Minute
+)
+
+func signalRosterAgeOn(d sqldb.Dialect) time.Duration {
+	if d == sqldb.SQLite {
+		return signalRosterAgeAlone
+	}
+	return signalRosterAge
+}
 
 // viewRecent returns the members as committed a moment ago.
 func (s *Service) viewRecent(ctx context.Context, id wire.ConversationID) (*roster, error) {
-	if r := s.rosters.since(id, s.now().Add(-signalRosterAge)); r != nil {
+	if r := s.rosters.since(id, s.now().Add(-signalRosterAgeOn(s.db.Dialect()))); r != nil {
 		return r, nil
 	}
 	return s.view(ctx, id)
