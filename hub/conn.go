@@ -58,14 +58,15 @@ func (l *socket) cut() {
 	_ = l.Conn.Close()
 }
 
-// tryWrite implements link.
+// tryWrite implements link. It asks the socket itself, not Go's poller: nobody
+// waits, and whoever writes is alone.
 func (l *socket) tryWrite(b []byte) (int, error) {
 	if l.raw == nil {
 		return 0, nil
 	}
 	a := attempts.Get().(*attempt)
 	a.buf, a.n, a.err = b, 0, nil
-	err := l.raw.Write(a.once)
+	err := l.raw.Control(a.once)
 	n := a.n
 	if err == nil {
 		err = a.err
@@ -81,22 +82,18 @@ type attempt struct {
 	buf  []byte
 	n    int
 	err  error
-	once func(fd uintptr) bool
+	once func(fd uintptr)
 }
 
 var attempts = sync.Pool{New: func() any {
 	a := new(attempt)
-	a.once = func(fd uintptr) bool {
-		for {
-			n, err := syscall.Write(int(fd), a.buf)
-			switch {
-			case errors.Is(err, syscall.EINTR):
-				continue
-			case errors.Is(err, syscall.EAGAIN):
-				return true
-			}
+	a.once = func(fd uintptr) {
+		n, err := syscall.Write(int(fd), a.buf)
+		for errors.Is(err, syscall.EINTR) {
+			n, err = syscall.Write(int(fd), a.buf)
+		}
+		if !errors.Is(err, syscall.EAGAIN) {
 			a.n, a.err = max(n, 0), err
-			return true
 		}
 	}
 	return a

@@ -112,17 +112,15 @@ type pollReader struct {
 	chunk []byte
 	n     int
 	err   error
-	once  func(fd uintptr) bool
+	once  func(fd uintptr)
 }
 
 func newPollReader(chunk []byte) *pollReader {
 	r := &pollReader{chunk: chunk}
-	r.once = func(fd uintptr) bool {
-		for {
+	r.once = func(fd uintptr) {
+		r.n, r.err = syscall.Read(int(fd), r.chunk)
+		for errors.Is(r.err, syscall.EINTR) {
 			r.n, r.err = syscall.Read(int(fd), r.chunk)
-			if !errors.Is(r.err, syscall.EINTR) {
-				return true
-			}
 		}
 	}
 	return r
@@ -130,7 +128,7 @@ func newPollReader(chunk []byte) *pollReader {
 
 // read reads once; epoll tells again when there is more.
 func (r *pollReader) read(ctx context.Context, s *session) {
-	if err := s.raw().Read(r.once); err != nil {
+	if err := s.raw().Control(r.once); err != nil {
 		s.cut()
 		return
 	}
