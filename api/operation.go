@@ -42,6 +42,9 @@ type Operation struct {
 	Row
 	Input, Output reflect.Type
 	call          func(ctx context.Context, c wire.Caller, params json.RawMessage) (any, error)
+	// callPlain is call for params that were not checked; fits says that they are
+	// plain and right, and were taken.
+	callPlain func(ctx context.Context, c wire.Caller, p *plain, params json.RawMessage) (out any, fits bool, err error)
 }
 
 // None is the input or output of an operation that has none.
@@ -61,6 +64,14 @@ func Op[In, Out any](row Row, h func(ctx context.Context, c wire.Caller, in In) 
 					Detail: fmt.Sprintf("The parameters do not fit %s: %v.", row.Name, err)}
 			}
 			return h(ctx, c, in)
+		},
+		callPlain: func(ctx context.Context, c wire.Caller, p *plain, params json.RawMessage) (any, bool, error) {
+			var in In
+			if !p.read(params, reflect.ValueOf(&in).Elem()) {
+				return nil, false, nil
+			}
+			out, err := h(ctx, c, in)
+			return out, true, err
 		},
 	}
 }

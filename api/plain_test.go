@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 )
 
@@ -29,25 +30,29 @@ func TestPlain_FitsWhatIsPlainAndRight(t *testing.T) {
 		`{"name":"ann","idempotency_key":"k"}`:               false,
 		`{}`:                                                 false, `[]`: false, ``: false, `{"name":"ann"`: false,
 	} {
-		if got, _ := tb.CheckBoth("greetings.send", json.RawMessage(params)); got != want {
+		got, short, general, err := tb.ReadBoth("greetings.send", json.RawMessage(params))
+		if got != want {
 			t.Errorf("%s: %v", params, got)
 		}
+		if got && (err != nil || !reflect.DeepEqual(short, general)) {
+			t.Errorf("%s: read as %+v, otherwise as %+v, %v", params, short, general, err)
+		}
 	}
-	if got, _ := tb.CheckBoth("greetings.pay", json.RawMessage(`{"name":"ann"}`)); got {
+	if got, _, _, _ := tb.ReadBoth("greetings.pay", json.RawMessage(`{"name":"ann"}`)); got {
 		t.Error("a request that needs an idempotency key passed without")
 	}
 }
 
-// What the short check lets pass, the general one does, too.
+// What the short way takes, the general one does, too, and reads the same.
 func FuzzPlain(f *testing.F) {
 	for _, params := range []string{`{"name":"ann"}`, ` { "name" : "ann" , "times" : 3 , "loud" : false } `, `{"name":"ann","times":12e1}`, `{"name":"ann","loud":tru`, `{"name":"a","times":-1}`} {
 		f.Add([]byte(params))
 	}
 	tb := table(f)
 	f.Fuzz(func(t *testing.T, params []byte) {
-		fits, err := tb.CheckBoth("greetings.send", params)
-		if fits && err != nil {
-			t.Errorf("%q fits, and yet: %v", params, err)
+		fits, short, general, err := tb.ReadBoth("greetings.send", params)
+		if fits && (err != nil || !reflect.DeepEqual(short, general)) {
+			t.Errorf("%q: read as %+v, otherwise as %+v, %v", params, short, general, err)
 		}
 	})
 }

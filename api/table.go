@@ -105,7 +105,7 @@ func (t *Table) add(op Operation) error {
 	if e.schema.Ref != "" {
 		e.schema = t.registry.SchemaFromRef(e.schema.Ref)
 	}
-	e.plain = newPlain(e.schema)
+	e.plain = newPlain(e.schema, op.Input)
 	for _, f := range e.path {
 		if e.schema.Properties[f] == nil {
 			return fmt.Errorf("path names {%s}, which the input lacks", f)
@@ -190,20 +190,36 @@ func (t *Table) run(ctx context.Context, c wire.Caller, e *entry, params json.Ra
 			return nil, err
 		}
 	}
-	params, err = t.check(e, &c, params)
-	if err != nil {
-		return nil, err
-	}
 	if _, bounded := ctx.Deadline(); !bounded { // the socket's door bounds its own calls
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.cfg.Timeout)
 		defer cancel()
 	}
-	out, err := e.call(ctx, c, params)
+	out, err := t.take(ctx, &c, e, params)
 	if err != nil {
 		return nil, err
 	}
+	if out == (None{}) {
+		return none, nil
+	}
 	return json.Marshal(out)
+}
+
+// none is None as JSON.
+var none = json.RawMessage("{}")
+
+// take checks params and hands them to the operation.
+func (t *Table) take(ctx context.Context, c *wire.Caller, e *entry, params json.RawMessage) (any, error) {
+	if !e.Money {
+		if out, fits, err := e.callPlain(ctx, *c, &e.plain, params); fits {
+			return out, err
+		}
+	}
+	params, err := t.check(e, c, params)
+	if err != nil {
+		return nil, err
+	}
+	return e.call(ctx, *c, params)
 }
 
 // usual are who may call an operation that says nothing about it.
@@ -230,16 +246,8 @@ func (e *entry) admit(c *wire.Caller) error {
 	return nil
 }
 
-// check validates params against the schema and takes out the idempotency key.
+// check validates params of any kind against the schema and takes out the idempotency key.
 func (t *Table) check(e *entry, c *wire.Caller, params json.RawMessage) (json.RawMessage, error) {
-	if !e.Money && e.plain.fits(params) {
-		return params, nil
-	}
-	return t.checkAll(e, c, params)
-}
-
-// checkAll is check for parameters of any kind.
-func (t *Table) checkAll(e *entry, c *wire.Caller, params json.RawMessage) (json.RawMessage, error) {
 	fields := map[string]any{}
 	if len(params) > 0 {
 		if err := json.Unmarshal(params, &fields); err != nil || fields == nil {
