@@ -1,0 +1,68 @@
+package app
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// While it is crowded inside nobody is let in, who comes waits with the kernel,
+// and whoever has waited is answered afterwards.
+func TestFront_PausesWhileItIsCrowded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const asks = 3 // so often it is crowded
+	asked, go2 := make(chan struct{}), make(chan struct{})
+	var n, answered atomic.Int64
+	crowded := func() bool {
+		if n.Add(1) > asks {
+			return false
+		}
+		asked <- struct{}{}
+		<-go2
+		return true
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answered.Add(1)
+		w.WriteHeader(http.StatusTeapot)
+	})
+	waiting := newLobby(-1, prometheus.NewRegistry())
+	f := newFront(l, handler, waiting, crowded, slog.New(slog.DiscardHandler))
+	ended := make(chan struct{})
+	go func() { defer close(ended); f.run() }()
+
+	<-asked
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Write([]byte("GET /v1/socket HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range asks {
+		if answered.Load() != 0 || waiting.size() != 0 {
+			t.Error("let in while it was crowded")
+		}
+		go2 <- struct{}{}
+		if i < asks-1 {
+			<-asked
+		}
+	}
+	var answer [12]byte
+	if _, err := c.Read(answer[:]); err != nil || string(answer[:]) != "HTTP/1.1 418" {
+		t.Errorf("answered with %q, %v", answer, err)
+	}
+	if got := testutil.ToFloat64(waiting.paused); got != 1 {
+		t.Errorf("%v pauses", got)
+	}
+	_ = f.Close()
+	<-ended
+}
