@@ -76,6 +76,22 @@ func (l *socket) tryWrite(b []byte) (int, error) {
 	return n, err
 }
 
+// writeSoon writes b, waiting for the socket no longer than timeout. Most often it
+// takes b at once, and no timer is needed.
+func (l *socket) writeSoon(b []byte, timeout time.Duration) error {
+	n, err := l.tryWrite(b)
+	if err != nil || n == len(b) {
+		return err
+	}
+	if err := l.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if _, err := l.Write(b[n:]); err != nil {
+		return err
+	}
+	return l.SetWriteDeadline(time.Time{})
+}
+
 // attempt is one write to a file descriptor, kept for reuse because a closure
 // for each would be garbage for each.
 type attempt struct {

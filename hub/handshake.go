@@ -58,13 +58,12 @@ func (s *session) shake(w http.ResponseWriter, r *http.Request) (early []byte, e
 	}
 	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
 		acceptKey(key) + "\r\nSec-WebSocket-Protocol: " + subprotocols[s.form] + "\r\n\r\n"
-	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
-	if _, err := conn.Write([]byte(answer)); err != nil {
+	link := newSocket(conn)
+	if err := link.writeSoon([]byte(answer), handshakeTimeout); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Time{}) // also lifts what the HTTP server had set
-	s.link = newSocket(conn)
+	s.link = link
 	return early, nil
 }
 

@@ -123,7 +123,7 @@ func (f *front) receive(c net.Conn) {
 	case err != nil:
 		f.lose(c, v)
 	case what == firstWhole:
-		f.answer(c, v)
+		f.answer(c, v, false)
 	case what == firstOther:
 		f.pass(c, v)
 	default:
@@ -141,7 +141,7 @@ func (f *front) greet(c net.Conn, v *visitor) {
 		_ = c.SetReadDeadline(time.Time{})
 		f.pass(c, v)
 	default:
-		f.answer(c, v)
+		f.answer(c, v, true)
 	}
 }
 
@@ -197,15 +197,16 @@ const socketLine = "GET /v1/socket"
 
 var requests = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, frontReadsOnce) }}
 
-// answer reads the handshake's request and has it handled.
-func (f *front) answer(c net.Conn, v *visitor) {
+// answer reads the handshake's request and has it handled; timed says that a
+// deadline for reading is set.
+func (f *front) answer(c net.Conn, v *visitor, timed bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.log.Error("handshake panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			_ = c.Close()
 		}
 	}()
-	w := &handshake{conn: c, left: headerMax, in: requests.Get().(*bufio.Reader)}
+	w := &handshake{conn: c, timed: timed, left: headerMax, in: requests.Get().(*bufio.Reader)}
 	w.in.Reset(w)
 	r, err := http.ReadRequest(w.in)
 	switch {
@@ -235,7 +236,8 @@ var (
 type handshake struct {
 	conn   net.Conn
 	in     *bufio.Reader
-	left   int // of what may be read
+	left   int  // of what may be read
+	timed  bool // a deadline for reading is set
 	taken  bool
 	status int
 	header http.Header
@@ -277,6 +279,9 @@ func (w *handshake) Write(b []byte) (int, error) {
 // the handler returns.
 func (w *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.taken = true
+	if w.timed {
+		_ = w.conn.SetReadDeadline(time.Time{})
+	}
 	return w.conn, bufio.NewReadWriter(w.in, nil), nil
 }
 
