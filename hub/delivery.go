@@ -61,16 +61,21 @@ type receiver struct {
 	// one topic is being handed out.
 	dirty []*session
 	pubs  []publication
+	// alone says that the round is what is being handed out and nothing else.
+	alone bool
 }
 
 // Deliver implements broker.Receiver. A round's frames are first queued, then
-// each socket that got some is written once.
+// each socket that got some is written once. Where a round is one message, or one
+// run of a topic's, each socket is written as it gets that: among ten thousand, a
+// session that is looked at twice has left the processor's cache meanwhile.
 func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 	delivered := 0
 	for i, n := 0, 1; i < len(round); i, n = i+n, 1 {
 		m := round[i]
 		switch m.Kind {
 		case kindEvent:
+			r.alone = len(round) == 1
 			delivered += r.fanOut(ctx, m)
 		case kindReplace:
 			for i := range m.To {
@@ -82,6 +87,7 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 			for i+n < len(round) && round[i+n].Kind == broker.KindStream && round[i+n].To[0].Topic == m.To[0].Topic {
 				n++
 			}
+			r.alone = len(round) == n
 			delivered += r.fanOutTopic(round[i : i+n])
 		case kindStreamAsk, kindStreamAnswer:
 			r.hopped(m.Kind, m.Frame)
@@ -93,6 +99,21 @@ func (r *receiver) Deliver(ctx context.Context, round []*broker.Message) {
 	}
 	r.metrics.delivered.Add(float64(delivered))
 	r.flushDirty()
+}
+
+// sendUnlock has the session written, now or at the round's end, if it got
+// something; it lets go of the session's lock.
+func (r *receiver) sendUnlock(s *session, got bool) {
+	switch {
+	case !got || s.dirty:
+		s.mu.Unlock()
+	case r.alone:
+		s.flushUnlock()
+	default:
+		s.dirty = true
+		s.mu.Unlock()
+		r.dirty = append(r.dirty, s)
+	}
 }
 
 // flushDirty writes to each socket that got something.
@@ -112,12 +133,8 @@ func (r *receiver) fanOut(ctx context.Context, m *broker.Message) (sockets int) 
 	for i := range m.To {
 		t := &m.To[i]
 		for _, s := range r.roster.of(wire.UserID(t.Topic)) {
-			queued, first := s.deliver(ctx, m, t)
-			if queued {
+			if r.deliver(ctx, s, m, t) {
 				sockets++
-			}
-			if first {
-				r.dirty = append(r.dirty, s)
 			}
 		}
 	}
@@ -128,28 +145,24 @@ func (r *receiver) fanOut(ctx context.Context, m *broker.Message) (sockets int) 
 // Lost implements broker.Receiver: within seconds every session's positions are compared with the log.
 func (r *receiver) Lost(context.Context) { r.lose() }
 
-// deliver queues one message for the session if it is meant and due. first says
-// that the session has something to flush and was not on the round's list yet.
-func (s *session) deliver(ctx context.Context, m *broker.Message, t *broker.Target) (queued, first bool) {
+// deliver queues one message for the session if it is meant and due.
+func (r *receiver) deliver(ctx context.Context, s *session, m *broker.Message, t *broker.Target) (queued bool) {
 	if t.Device != "" && t.Device != string(s.caller.Device) {
-		return false, false
+		return false
 	}
 	own := t.NotSession != "" && t.NotSession == string(s.id) || t.NotDevice != "" && t.NotDevice == string(s.caller.Device)
 	s.mu.Lock()
 	due := s.dueLocked(ctx, m, own)
 	if !due {
 		s.mu.Unlock()
-		return false, false
+		return false
 	}
 	reason := s.pushLocked(m.Frame, s.hub.uptime())
-	first = !s.dirty
-	s.dirty = true
-	s.mu.Unlock()
+	r.sendUnlock(s, true)
 	if reason != "" {
 		s.end(slow(reason))
-		return false, first
 	}
-	return true, first
+	return reason == ""
 }
 
 // dueLocked decides whether a message is to be queued now.

@@ -192,6 +192,11 @@ func (o *outbox) dropFirst(n int) {
 // flush writes what is queued unless someone is writing already. It never blocks.
 func (s *session) flush() {
 	s.mu.Lock()
+	s.flushUnlock()
+}
+
+// flushUnlock is flush for who holds the lock, which it lets go of.
+func (s *session) flushUnlock() {
 	o := &s.out
 	if o.busy || o.dead || o.corked {
 		s.mu.Unlock()

@@ -207,6 +207,7 @@ func (r *receiver) fanOutTopic(list []*broker.Message) (delivered int) {
 func (r *receiver) handOut(a *audience, seats []*seat, list []publication) (delivered int) {
 	for len(list) > 0 {
 		n := together(list)
+		r.alone = r.alone && n == len(list)
 		delivered += r.handRun(a, seats, list[:n])
 		list = list[n:]
 	}
@@ -248,17 +249,10 @@ func (r *receiver) handRun(a *audience, seats []*seat, list []publication) (deli
 		s := st.s
 		s.mu.Lock()
 		queued, reason := st.takeRunLocked(&b, now)
-		dirty := queued > 0 && !s.dirty
-		if dirty {
-			s.dirty = true
-		}
-		s.mu.Unlock()
+		r.sendUnlock(s, queued > 0)
 		if queued > 0 {
 			sockets++
 			delivered += queued
-		}
-		if dirty {
-			r.dirty = append(r.dirty, s)
 		}
 		if reason != "" {
 			s.end(slow(reason))
