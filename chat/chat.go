@@ -71,8 +71,11 @@ type Deps struct {
 	Blocks    Blocks // nil: nobody is blocked
 	// Journal, if given, takes part in the transaction of every new entry.
 	Journal func(tx *sqldb.Tx, ev wire.Event) error
-	Log     *slog.Logger          // nil discards
-	Metrics prometheus.Registerer // nil: not registered
+	// Journals tells which types of entries Journal does something with. nil: all
+	// of them, if there is a Journal.
+	Journals func(kind string) bool
+	Log      *slog.Logger          // nil discards
+	Metrics  prometheus.Registerer // nil: not registered
 }
 
 // Service is the conversations of one database. Its methods are safe for concurrent use.
@@ -86,6 +89,9 @@ type Service struct {
 	log     *slog.Logger
 	rosters *rosterCache
 	metrics *metrics
+
+	journals func(kind string) bool
+	together together
 }
 
 // New makes a Service; it starts nothing.
@@ -96,12 +102,16 @@ func New(cfg Config, d Deps) *Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.Journals == nil {
+		all := d.Journal != nil
+		d.Journals = func(string) bool { return all }
+	}
 	if d.Journal == nil {
 		d.Journal = func(*sqldb.Tx, wire.Event) error { return nil }
 	}
 	return &Service{
 		db: d.DB, clock: d.Clock, out: d.Publisher, names: d.Names, blocks: d.Blocks, journal: d.Journal, log: d.Log,
-		rosters: newRosterCache(cfg.Rosters), metrics: newMetrics(d.Metrics),
+		rosters: newRosterCache(cfg.Rosters), metrics: newMetrics(d.Metrics), journals: d.Journals,
 	}
 }
 

@@ -87,8 +87,18 @@ func (s *Service) Send(ctx context.Context, c wire.Caller, conv wire.Conversatio
 	if err != nil {
 		return wire.Event{}, err
 	}
+	if s.joins(c, conv, rec, m) {
+		if ev, err := s.sendTogether(ctx, c, conv, rec); !errors.Is(err, errApart) {
+			return ev, err
+		}
+	}
+	return s.sendAlone(ctx, c, conv, rec, m)
+}
+
+// sendAlone writes a message in a transaction of its own.
+func (s *Service) sendAlone(ctx context.Context, c wire.Caller, conv wire.ConversationID, rec record, m Outgoing) (wire.Event, error) {
 	var ev wire.Event
-	err = s.db.Update(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.Update(ctx, func(tx *sqldb.Tx) error {
 		var fresh, isNews bool
 		var err error
 		ev, fresh, err = s.write(tx, conv, rec, func(r *roster) error {

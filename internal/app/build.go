@@ -211,7 +211,7 @@ func (p *parts) buildMoney(n *Node) (err error) {
 		webhook.Deps{DB: p.db, Clock: n.clock, Log: n.log, Metrics: p.registry})
 	told := &hooks{p.webhooks}
 	p.blocks = safety.NewBlocks(p.db, n.clock)
-	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Blocks: chatBlocks{p.blocks}, Journal: told.entry, Log: n.log, Metrics: p.registry})
+	p.chat = chat.New(chat.Config{}, chat.Deps{DB: p.db, Clock: n.clock, Publisher: p.hub, Names: users, Blocks: chatBlocks{p.blocks}, Journal: told.entry, Journals: told.takes, Log: n.log, Metrics: p.registry})
 	p.relay = outbox.NewRelay(p.db, n.clock, outbox.Config{Log: n.log, Metrics: p.registry})
 	p.relay.InTx("conversations", cards{p.chat}.deliver)
 	p.relay.InTx("webhooks", told.deliver)

@@ -39,12 +39,17 @@ func (h *hooks) deliver(tx *sqldb.Tx, ev outbox.Event) error {
 // fromConversations are the first words of the types that begin in a conversation.
 var fromConversations = map[string]bool{"message": true, "member": true, "conversation": true, "call": true}
 
+// takes tells which types of entries entry hands on (chat.Deps.Journals).
+func (h *hooks) takes(kind string) bool {
+	return fromConversations[strings.SplitN(kind, ".", 2)[0]] && h.webhooks.Wanted(kind)
+}
+
 // entry hands what happened in a conversation to webhooks, in the transaction
 // that writes it (chat.Deps.Journal). The object is the conversation, counted by
 // its log. What the outbox tells already is left out, and so is what belongs to
 // one user alone.
 func (h *hooks) entry(tx *sqldb.Tx, ev wire.Event) error {
-	if !fromConversations[strings.SplitN(ev.Type, ".", 2)[0]] || !h.webhooks.Wanted(ev.Type) {
+	if !h.takes(ev.Type) {
 		return nil
 	}
 	return h.webhooks.Consume(tx, webhook.Event{

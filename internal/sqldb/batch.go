@@ -140,6 +140,14 @@ func (b *Batch) pipelined(conn *pgx.Conn) error {
 	if !b.tx.planned {
 		out.Queue(planByIndex)
 	}
+	b.queue(&out)
+	results := conn.SendBatch(b.tx.ctx, &out)
+	err := b.answers(results)
+	return errors.Join(err, closing(results, err))
+}
+
+// queue adds the statements to what goes to PostgreSQL.
+func (b *Batch) queue(out *pgx.Batch) {
 	for _, it := range b.items {
 		if it.set != nil {
 			out.Queue(it.set.postgres, it.args...)
@@ -147,9 +155,6 @@ func (b *Batch) pipelined(conn *pgx.Conn) error {
 			out.Queue(b.tx.rebind(it.query), it.args...)
 		}
 	}
-	results := conn.SendBatch(b.tx.ctx, &out)
-	err := b.answers(results)
-	return errors.Join(err, closing(results, err))
 }
 
 // closing closes the results; after an error it would say the same again.

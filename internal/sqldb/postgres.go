@@ -58,9 +58,14 @@ func (e *postgresEngine) waiting() (length, capacity int) { return 0, 0 }
 func (e *postgresEngine) close() error { return e.db.Close() }
 
 func (e *postgresEngine) update(ctx context.Context, fn func(*Tx) error) error {
+	return e.retried(func() error { return e.try(ctx, fn) })
+}
+
+// retried runs a transaction until it does not ask for another try.
+func (e *postgresEngine) retried(try func() error) error {
 	var err error
 	for range postgresTries {
-		if err = e.try(ctx, fn); !retryable(err) {
+		if err = try(); !retryable(err) {
 			return err
 		}
 		e.metrics.retries.Inc()
