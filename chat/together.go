@@ -214,10 +214,14 @@ func (s *Service) commitTogether(ctx context.Context, group []*post) {
 
 // tryTogether writes a group, or nothing and marks those of which it failed.
 func (s *Service) tryTogether(ctx context.Context, group []*post) error {
+	number := takeFreeNumber
+	if len(group) == 1 {
+		number = takeNumber // nobody else waits with it
+	}
 	err := s.db.TwoTrips(ctx, func(b *sqldb.Batch) {
 		for _, p := range group {
 			p.seq = 0
-			b.Query(takeFreeNumber, func(r sqldb.Row) error { return r.Scan(&p.seq, &p.version) }, p.rec.Time.UnixMilli(), p.conv)
+			b.Query(number, func(r sqldb.Row) error { return r.Scan(&p.seq, &p.version) }, p.rec.Time.UnixMilli(), p.conv)
 		}
 	}, func(add func(query string, args ...any)) error {
 		var err error
