@@ -81,6 +81,8 @@ func Op[In, Out any](row Row, h func(ctx context.Context, c wire.Caller, in In) 
 type Rule struct {
 	// Is is the sentinel to match.
 	Is error
+	// Money says that the rule is for operations that move money only.
+	Money bool
 	// Code is the stable code; it must be documented in problemDocs.
 	Code   string
 	Status int

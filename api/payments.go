@@ -16,7 +16,7 @@ var paymentRules = []Rule{
 	{Is: payments.ErrKeyInvalid, Code: "idempotency_key_invalid", Status: 400, Title: "Idempotency key not usable"},
 	{Is: payments.ErrKeyReused, Code: "idempotency_key_reused", Status: 422, Title: "Idempotency key used for another request"},
 	{Is: payments.ErrInProgress, Code: "idempotency_in_progress", Status: 409, Title: "The first request with this key is still running", RetryAfter: 1},
-	{Is: payments.ErrUnavailable, Code: "ledger_unavailable", Status: 503, Title: "The ledger cannot be reached", RetryAfter: 1, Hide: true},
+	{Is: payments.ErrUnavailable, Money: true, Code: "ledger_unavailable", Status: 503, Title: "The ledger cannot be reached", RetryAfter: 1, Hide: true},
 	{Is: payments.ErrUnknown, Code: "payment_unknown", Status: 404, Title: "No such payment"},
 	{Is: payments.ErrPartyUnknown, Code: "user_unknown", Status: 404, Title: "No such user"},
 	{Is: payments.ErrNotParty, Code: "not_party", Status: 403, Title: "Not a party who may do this"},

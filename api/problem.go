@@ -26,7 +26,7 @@ func (t *Table) problem(c wire.Caller, operation string, err error) *wire.Proble
 	}
 	for _, rules := range [][]Rule{t.rules, commonRules} {
 		for _, r := range rules {
-			if !errors.Is(err, r.Is) {
+			if r.Money && !t.movesMoney(operation) || !errors.Is(err, r.Is) {
 				continue
 			}
 			p := &wire.Problem{Code: r.Code, Status: r.Status, Title: r.Title, RetryAfter: r.RetryAfter, Detail: r.Title + "."}
@@ -48,6 +48,11 @@ func (t *Table) problem(c wire.Caller, operation string, err error) *wire.Proble
 	t.cfg.Log.Error("operation failed", "operation", operation, "request", c.RequestID, "err", err)
 	return &wire.Problem{Code: "internal", Status: 500, Title: "Internal error",
 		Detail: fmt.Sprintf("Something went wrong on our side; quote request %s.", c.RequestID)}
+}
+
+func (t *Table) movesMoney(operation string) bool {
+	e := t.ops[operation]
+	return e != nil && e.Money
 }
 
 // finish fills in what every problem carries and tells the observer.

@@ -57,7 +57,7 @@ func table(t testing.TB) *api.Table {
 		api.Op(api.Row{Name: "greetings.watch", Method: "GET", Path: "/v1/watch", Summary: "Watch.", Roles: []wire.Role{wire.RoleOperator}}, func(context.Context, wire.Caller, api.None) (greetOut, error) {
 			return greetOut{}, nil
 		}),
-	}, []api.Rule{{Is: errSulking, Code: "rate_limited", Status: 429, Title: "Sulking", RetryAfter: 7}})
+	}, []api.Rule{{Is: sqldb.ErrUnavailable, Money: true, Code: "ledger_unavailable", Status: 503, Title: "Ledger", Hide: true}, {Is: errSulking, Code: "rate_limited", Status: 429, Title: "Sulking", RetryAfter: 7}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,7 @@ func TestCall_AnswersOrExplains(t *testing.T) {
 		"hides failures":      {user, "greetings.send", `{"name":"fail"}`, "internal", 500},
 		"survives a panic":    {user, "greetings.send", `{"name":"panic"}`, "internal", 500},
 		"hides the database":  {user, "greetings.send", `{"name":"down"}`, "database_unavailable", 503},
+		"the money's words":   {user, "greetings.pay", `{"name":"down","idempotency_key":"k1"}`, "ledger_unavailable", 503},
 		"lacks a scope":       {scoped, "greetings.send", `{"name":"bo"}`, "scope_missing", 403},
 		"wrong role":          {user, "greetings.watch", `{}`, "forbidden", 403},
 		"needs a socket":      {user, "greetings.wave", `{"name":"bo"}`, "socket_only", 400},

@@ -139,4 +139,3 @@ func TestSend_WhoHasLeftIsRefused(t *testing.T) {
 }
 
 func name(i int) wire.UserID { return wire.UserID(fmt.Sprintf("user%d", i)) }
-

@@ -34,8 +34,16 @@ export interface OutboxEvents {
   settled: { write: OutgoingWrite; result?: unknown; error?: Error };
 }
 
-/** Refusals that pass: the same write is tried again. */
-const PASSING = new Set(["rate_limited", "ledger_unavailable", "idempotency_in_progress", "unavailable"]);
+/** Refusals that pass: the same write is tried again, with the key that keeps it from happening twice. */
+const PASSING = new Set([
+  "rate_limited",
+  "ledger_unavailable",
+  "ledger_busy",
+  "database_unavailable",
+  "timeout",
+  "idempotency_in_progress",
+  "unavailable",
+]);
 
 /** Writes that wait for a line and are sent again until the server has answered. Bounded by `limit` (500). */
 export class Outbox extends Emitter<OutboxEvents> {

@@ -87,12 +87,18 @@ describe("Outbox", () => {
     expect(outbox.writes).toEqual([]);
   });
 
-  it("tries again by itself when the refusal passes", async () => {
+  it.each([
+    "ledger_unavailable",
+    "ledger_busy",
+    "database_unavailable",
+    "timeout",
+    "rate_limited",
+  ])("tries again by itself after %s", async (code) => {
     vi.useFakeTimers();
     let tries = 0;
     const outbox = new Outbox({
       send: async () => {
-        if (++tries === 1) throw localProblem("ledger_unavailable", "The ledger is away.");
+        if (++tries === 1) throw localProblem(code, "Not now.");
         return "held";
       },
     });
