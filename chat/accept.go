@@ -44,7 +44,7 @@ func accept(tx *sqldb.Tx, conv wire.ConversationID, users ...wire.UserID) error 
 		return err
 	}
 	for _, u := range users {
-		if _, err := tx.Exec(`UPDATE members SET accepted = 1 WHERE conversation = ? AND user_id = ?`, conv, u); err != nil {
+		if _, err := tx.Exec(acceptMember, conv, u); err != nil {
 			return err
 		}
 	}

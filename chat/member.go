@@ -12,6 +12,7 @@ import (
 const (
 	insertMember = `INSERT INTO members (conversation, user_id, role, joined_at, delivered, read_seq, accepted) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	changeRoster = `UPDATE conversations SET roster = roster + 1 WHERE id = ?`
+	acceptMember = `UPDATE members SET accepted = 1 WHERE conversation = ? AND user_id = ?`
 )
 
 // joined and left are the data of member.joined and member.left.

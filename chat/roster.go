@@ -145,16 +145,35 @@ func loadRoster(tx *sqldb.Tx, id wire.ConversationID, version int64) (*roster, e
 	defer func() { _ = rows.Close() }() // its error is in rows.Err
 	var seats []seat
 	for rows.Next() {
-		var m seat
-		var accepted int64
-		if err := rows.Scan(&m.user, &m.role, &accepted); err != nil {
+		m, err := scanSeat(rows)
+		if err != nil {
 			return nil, err
 		}
-		m.accepted = accepted != 0
 		seats = append(seats, m)
 	}
-	slices.SortFunc(seats, func(a, b seat) int { return strings.Compare(string(a.user), string(b.user)) }) // databases collate differently
-	return newRoster(version, seats), rows.Err()
+	return sortedRoster(version, seats), rows.Err()
+}
+
+func scanSeat(row sqldb.Row) (m seat, err error) {
+	var accepted int64
+	err = row.Scan(&m.user, &m.role, &accepted)
+	m.accepted = accepted != 0
+	return m, err
+}
+
+// sortedRoster makes a roster of seats in any order: databases collate differently.
+func sortedRoster(version int64, seats []seat) *roster {
+	slices.SortFunc(seats, func(a, b seat) int { return strings.Compare(string(a.user), string(b.user)) })
+	return newRoster(version, seats)
+}
+
+// accepting is the roster after u has let the others in.
+func (r *roster) accepting(u wire.UserID) *roster {
+	seats := slices.Clone(r.seats)
+	for i := range seats {
+		seats[i].accepted = seats[i].accepted || seats[i].user == u
+	}
+	return newRoster(r.version+1, seats)
 }
 
 // rosterTx returns the members as tx sees them.

@@ -37,6 +37,8 @@ const (
 var (
 	// errApart says that a message needs a transaction of its own.
 	errApart = errors.New("chat: not together with others")
+	// errAgain says that a group is worth another try.
+	errAgain = errors.New("chat: again")
 	// errUnwritten is what is left when the group's commit was broken off.
 	errUnwritten = errors.New("chat: the message was not written")
 )
@@ -46,6 +48,9 @@ type post struct {
 	by   wire.Caller
 	conv wire.ConversationID
 	rec  record
+
+	need  bool   // the members must be read
+	seats []seat // that were read
 
 	seq, version int64 // as the transaction found them; seq 0: not
 	members      *roster
@@ -67,28 +72,22 @@ type together struct {
 }
 
 // joins reports whether a message can share a commit, as far as this node knows:
-// the author is known to be a member who has let the others in, nothing else is
-// written with it, and nothing has to be looked up.
+// nothing besides it is looked up or written, and the author is not known to be
+// somebody who may not write.
 func (s *Service) joins(c wire.Caller, conv wire.ConversationID, rec record, m Outgoing) bool {
-	if s.db.Dialect() != sqldb.Postgres || m.ReplyTo != "" || len(rec.Data) > DataMax || s.journals(rec.Type) {
+	if s.db.Dialect() != sqldb.Postgres || m.ReplyTo != "" || len(rec.Data) > DataMax || !known(conv) || s.journals(rec.Type) {
 		return false
 	}
 	r := s.rosters.since(conv, time.Time{})
-	return r != nil && mayJoin(c, r)
-}
-
-// mayJoin reports whether c writes as one of the members who has let the others in.
-func mayJoin(c wire.Caller, r *roster) bool {
-	if allow(c, r, toWrite) != nil {
-		return false
-	}
-	m, ok := r.seat(c.User)
-	return !ok || m.accepted
+	return r == nil || allow(c, r, toWrite) == nil
 }
 
 // sendTogether writes a message in a commit with others. After errApart nothing was written.
 func (s *Service) sendTogether(ctx context.Context, c wire.Caller, conv wire.ConversationID, rec record) (wire.Event, error) {
-	p := &post{by: c, conv: conv, rec: rec, err: errUnwritten, done: make(chan struct{}), leads: make(chan struct{})}
+	p := &post{
+		by: c, conv: conv, rec: rec, need: s.rosters.since(conv, time.Time{}) == nil, err: errUnwritten,
+		done: make(chan struct{}), leads: make(chan struct{}),
+	}
 	lead, ok := s.together.enter(p)
 	if !ok {
 		return wire.Event{}, errApart
@@ -116,14 +115,14 @@ func (s *Service) sendTogether(ctx context.Context, c wire.Caller, conv wire.Con
 // leadTogether commits the next group, whatever comes of it, and has somebody else
 // commit the one after.
 func (s *Service) leadTogether(ctx context.Context) {
-	group := s.together.take()
+	posts := s.together.take()
 	defer func() {
-		for _, p := range group {
+		for _, p := range posts {
 			close(p.done)
 		}
 		s.together.pass()
 	}()
-	s.commitTogether(ctx, group)
+	s.commitTogether(ctx, posts)
 }
 
 // enter has p wait; lead says that its caller commits the next group. It reports
@@ -178,24 +177,25 @@ func (t *together) pass() {
 
 // commitTogether writes a group, without those that turn out to need a
 // transaction of their own, and announces it.
-func (s *Service) commitTogether(ctx context.Context, group []*post) {
+func (s *Service) commitTogether(ctx context.Context, posts []*post) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), togetherWithin)
 	defer cancel()
-	left := slices.Clone(group)
+	left := slices.Clone(posts)
 	slices.SortStableFunc(left, func(a, b *post) int { return strings.Compare(string(a.conv), string(b.conv)) })
 	for len(left) > 0 {
-		err := s.tryTogether(ctx, left)
-		if err == nil {
-			break
-		}
-		before := len(left)
+		g := group{s: s, posts: left}
+		err := g.try(ctx)
 		left = slices.DeleteFunc(left, func(p *post) bool {
 			if p.apart {
 				p.err = errApart
 			}
 			return p.apart
 		})
-		if len(left) == before { // it failed of none of them
+		if err == nil {
+			g.keep()
+			break
+		}
+		if !errors.Is(err, errAgain) {
 			for _, p := range left {
 				p.err = err
 			}
@@ -212,33 +212,105 @@ func (s *Service) commitTogether(ctx context.Context, group []*post) {
 	}
 }
 
-// tryTogether writes a group, or nothing and marks those of which it failed.
-func (s *Service) tryTogether(ctx context.Context, group []*post) error {
-	number := takeFreeNumber
-	if len(group) == 1 {
-		number = takeNumber // nobody else waits with it
-	}
-	err := s.db.TwoTrips(ctx, func(b *sqldb.Batch) {
-		for _, p := range group {
-			p.seq = 0
-			b.Query(number, func(r sqldb.Row) error { return r.Scan(&p.seq, &p.version) }, p.rec.Time.UnixMilli(), p.conv)
-		}
-	}, func(add func(query string, args ...any)) error {
-		var err error
-		for _, p := range group {
-			if p.members = s.rosters.get(p.conv, p.version); p.seq == 0 || p.members == nil || !mayJoin(p.by, p.members) {
-				p.apart, err = true, errApart
-				continue
-			}
-			rec := &p.rec
-			add(insertNewEntry, p.conv, p.seq, rec.ID, rec.Type, rec.Author, rec.clientID, rec.about, rec.Time.UnixMilli(), string(rec.Data))
-			p.ev = wire.Event{ID: rec.ID, Type: rec.Type, Conversation: p.conv, Seq: p.seq, Time: rec.Time, Author: rec.Author, Data: rec.Data}
-		}
-		return err
-	})
+// group is messages on their way through one transaction.
+type group struct {
+	s       *Service
+	posts   []*post                         // by conversation
+	rosters map[wire.ConversationID]*roster // as they are when what is written so far is committed
+	of      []*post                         // whose each statement is
+	add     func(query string, args ...any) // a statement
+}
+
+// try writes the messages, without those that turn out to need a transaction of
+// their own. After errAgain nothing was written, and there is something to be
+// had from another try.
+func (g *group) try(ctx context.Context) error {
+	err := g.s.db.TwoTrips(ctx, g.ask, g.write)
 	var failed *sqldb.StatementError
 	if errors.As(err, &failed) && sqldb.IsConflict(err) { // it was sent before
-		group[failed.At].apart = true
+		g.of[failed.At].apart = true
+		return errAgain
 	}
 	return err
+}
+
+// ask takes the numbers, and reads the members where they are not known.
+func (g *group) ask(b *sqldb.Batch) {
+	number := takeFreeNumber
+	if len(g.posts) == 1 {
+		number = takeNumber // nobody else waits with it
+	}
+	for _, p := range g.posts {
+		p.seq, p.seats = 0, nil
+		b.Query(number, func(r sqldb.Row) error { return r.Scan(&p.seq, &p.version) }, p.rec.Time.UnixMilli(), p.conv)
+		if p.need {
+			b.Query(selectSeats, func(r sqldb.Row) error {
+				m, err := scanSeat(r)
+				p.seats = append(p.seats, m)
+				return err
+			}, p.conv)
+		}
+	}
+}
+
+// write decides who may write, and writes.
+func (g *group) write(add func(query string, args ...any)) error {
+	g.rosters, g.of, g.add = map[wire.ConversationID]*roster{}, g.of[:0], add
+	var again error
+	for _, p := range g.posts {
+		if p.seq == 0 { // its conversation is locked, or there is none
+			p.apart = true
+			continue
+		}
+		r := g.roster(p)
+		switch {
+		case r == nil: // the list that is known is old
+			p.need, again = true, errAgain
+		case allow(p.by, r, toWrite) != nil: // its number must be given back
+			p.apart, again = true, errAgain
+		default:
+			g.writeOne(p, r)
+		}
+	}
+	return again
+}
+
+// roster returns the members of p's conversation, nil if they must be read.
+func (g *group) roster(p *post) *roster {
+	if r := g.rosters[p.conv]; r != nil {
+		return r
+	}
+	r := g.s.rosters.get(p.conv, p.version)
+	if r == nil && p.need {
+		r = sortedRoster(p.version, p.seats)
+	}
+	g.rosters[p.conv] = r
+	return r
+}
+
+func (g *group) writeOne(p *post, r *roster) {
+	rec := &p.rec
+	g.statement(p, insertNewEntry, p.conv, p.seq, rec.ID, rec.Type, rec.Author, rec.clientID, rec.about, rec.Time.UnixMilli(), string(rec.Data))
+	if m, ok := r.seat(p.by.User); ok && !m.accepted { // who answers lets the others in
+		g.statement(p, changeRoster, p.conv)
+		g.statement(p, acceptMember, p.conv, p.by.User)
+		g.rosters[p.conv] = r.accepting(p.by.User)
+	}
+	p.members = r
+	p.ev = wire.Event{ID: rec.ID, Type: rec.Type, Conversation: p.conv, Seq: p.seq, Time: rec.Time, Author: rec.Author, Data: rec.Data}
+}
+
+func (g *group) statement(p *post, query string, args ...any) {
+	g.of = append(g.of, p)
+	g.add(query, args...)
+}
+
+// keep remembers the members as they have been committed.
+func (g *group) keep() {
+	now := g.s.now()
+	for conv, r := range g.rosters {
+		if r != nil {
+			g.s.rosters.put(conv, r, now)
+		}
+	}
 }
