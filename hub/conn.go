@@ -104,9 +104,9 @@ type attempt struct {
 var attempts = sync.Pool{New: func() any {
 	a := new(attempt)
 	a.once = func(fd uintptr) {
-		n, err := syscall.Write(int(fd), a.buf)
+		n, err := writeNow(fd, a.buf)
 		for errors.Is(err, syscall.EINTR) {
-			n, err = syscall.Write(int(fd), a.buf)
+			n, err = writeNow(fd, a.buf)
 		}
 		if !errors.Is(err, syscall.EAGAIN) {
 			a.n, a.err = max(n, 0), err

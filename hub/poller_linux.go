@@ -118,9 +118,9 @@ type pollReader struct {
 func newPollReader(chunk []byte) *pollReader {
 	r := &pollReader{chunk: chunk}
 	r.once = func(fd uintptr) {
-		r.n, r.err = syscall.Read(int(fd), r.chunk)
+		r.n, r.err = readNow(fd, r.chunk)
 		for errors.Is(r.err, syscall.EINTR) {
-			r.n, r.err = syscall.Read(int(fd), r.chunk)
+			r.n, r.err = readNow(fd, r.chunk)
 		}
 	}
 	return r
