@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,5 +48,23 @@ func TestTalk_ARefusedMessageIsAnErrorAndNotLost(t *testing.T) {
 	n, said := talk.failed.take()
 	if talk.sent.Load() != 0 || n != 1 || said["internal"] != 1 {
 		t.Errorf("sent %d, %d errors, %v", talk.sent.Load(), n, said)
+	}
+}
+
+func TestTalk_EverybodySpeaksOnceInATurn(t *testing.T) {
+	for _, speakers := range []int{2, 4, 10} {
+		var order []int
+		for n := range speakers {
+			order = append(order, whoSpeaks(n, speakers))
+		}
+		if order[0] != 0 || order[speakers/2] != 1 {
+			t.Errorf("order %v", order)
+		}
+		slices.Sort(order)
+		for i, s := range order {
+			if i != s {
+				t.Fatalf("of %d speak %v", speakers, order)
+			}
+		}
 	}
 }
