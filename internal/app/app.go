@@ -100,12 +100,12 @@ func New(ctx context.Context, opts Options) (*Node, error) {
 	if n.parts, err = build(ctx, n); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	handler, err := n.parts.handler(opts.Config)
+	handler, sockets, err := n.parts.handler(opts.Config)
 	if err != nil {
 		return nil, errors.Join(err, n.parts.close(), listener.Close())
 	}
 	waiting := newLobby(opts.Config.HTTP.MaxWaiting, n.parts.registry)
-	n.lobby, n.handshakes = waiting, handler
+	n.lobby, n.handshakes = waiting, sockets
 	n.server = &http.Server{
 		Handler: waiting.through(handler), ConnContext: waiting.enter, ConnState: waiting.state, ReadHeaderTimeout: headerTimeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: headerMax, ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),

@@ -439,12 +439,17 @@ func (p *parts) close() error {
 	return errors.Join(errs...)
 }
 
-// handler is everything the node answers over HTTP.
-func (p *parts) handler(cfg config.Config) (http.Handler, error) {
+// handler is everything the node answers over HTTP, and sockets the part of it that
+// answers requests for a socket.
+func (p *parts) handler(cfg config.Config) (all, sockets http.Handler, err error) {
+	trusted, err := parseProxies(cfg.HTTP.Proxies)
+	if err != nil {
+		return nil, nil, err
+	}
 	mux := http.NewServeMux()
 	p.table.Mount(mux, p.door)
 	if err := p.table.MountDocs(mux); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mux.Handle("GET /v1/socket", p.hub)
 	mux.Handle("GET /v1/users/{user}/tail", p.tails)
@@ -463,6 +468,6 @@ func (p *parts) handler(cfg config.Config) (http.Handler, error) {
 	}
 	mux.Handle("GET /l/{link}", openLink(cfg.Payments.LinkURL))
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
-	trusted, err := parseProxies(cfg.HTTP.Proxies)
-	return withClientAddr(withOrigins(mux, cfg.HTTP.Origins), trusted), err
+	around := func(h http.Handler) http.Handler { return withClientAddr(withOrigins(h, cfg.HTTP.Origins), trusted) }
+	return around(mux), around(p.hub), nil
 }

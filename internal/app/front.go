@@ -118,12 +118,14 @@ const (
 // receive answers a connection that has asked for a socket. What may have to be
 // waited for is waited for elsewhere.
 func (f *front) receive(c net.Conn) {
-	v := f.lobby.admit(c)
-	switch what, err := peek(c, false); {
+	what, err := peek(c, false)
+	if err == nil && what == firstWhole { // it does not wait at all
+		f.answer(c, nil)
+		return
+	}
+	switch v := f.lobby.admit(c); {
 	case err != nil:
 		f.lose(c, v)
-	case what == firstWhole:
-		f.answer(c, v, false)
 	case what == firstOther:
 		f.pass(c, v)
 	default:
@@ -141,7 +143,7 @@ func (f *front) greet(c net.Conn, v *visitor) {
 		_ = c.SetReadDeadline(time.Time{})
 		f.pass(c, v)
 	default:
-		f.answer(c, v, true)
+		f.answer(c, v)
 	}
 }
 
@@ -197,16 +199,16 @@ const socketLine = "GET /v1/socket"
 
 var requests = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, frontReadsOnce) }}
 
-// answer reads the handshake's request and has it handled; timed says that a
-// deadline for reading is set.
-func (f *front) answer(c net.Conn, v *visitor, timed bool) {
+// answer reads the handshake's request and has it handled. v is nil if the request
+// was there already, else a deadline for reading is set.
+func (f *front) answer(c net.Conn, v *visitor) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.log.Error("handshake panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			_ = c.Close()
 		}
 	}()
-	w := &handshake{conn: c, timed: timed, left: headerMax, in: requests.Get().(*bufio.Reader)}
+	w := &handshake{conn: c, timed: v != nil, left: headerMax, in: requests.Get().(*bufio.Reader)}
 	w.in.Reset(w)
 	r, err := http.ReadRequest(w.in)
 	switch {
@@ -214,10 +216,14 @@ func (f *front) answer(c net.Conn, v *visitor, timed bool) {
 		err = errNoHost
 		fallthrough
 	case err != nil:
-		f.lobby.gone(v)
+		if v != nil {
+			f.lobby.gone(v)
+		}
 		w.refuse(err)
 	default:
-		f.lobby.leave(v)
+		if v != nil {
+			f.lobby.leave(v)
+		}
 		r.RemoteAddr = c.RemoteAddr().String()
 		f.handler.ServeHTTP(w, r)
 	}
