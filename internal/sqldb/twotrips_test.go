@@ -41,7 +41,9 @@ func TestTwoTrips_AsksAndWrites(t *testing.T) {
 			t.Error(err)
 		}
 		refused := errors.New("refused")
-		err = db.TwoTrips(t.Context(), func(b *sqldb.Batch) { b.Query("UPDATE t SET n = 100 RETURNING n", func(sqldb.Row) error { return nil }) },
+		err = db.TwoTrips(t.Context(), func(b *sqldb.Batch) {
+			b.Query("UPDATE t SET n = 100 RETURNING n", func(sqldb.Row) error { return nil })
+		},
 			func(func(string, ...any)) error { return refused })
 		if !errors.Is(err, refused) {
 			t.Errorf("refused: %v", err)

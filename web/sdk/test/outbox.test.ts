@@ -87,27 +87,24 @@ describe("Outbox", () => {
     expect(outbox.writes).toEqual([]);
   });
 
-  it.each([
-    "ledger_unavailable",
-    "ledger_busy",
-    "database_unavailable",
-    "timeout",
-    "rate_limited",
-  ])("tries again by itself after %s", async (code) => {
-    vi.useFakeTimers();
-    let tries = 0;
-    const outbox = new Outbox({
-      send: async () => {
-        if (++tries === 1) throw localProblem(code, "Not now.");
-        return "held";
-      },
-    });
-    outbox.setOnline(true);
-    const answer = outbox.push("payments.hold", {}, "pay_1", "key_1");
-    await vi.advanceTimersByTimeAsync(2_500);
-    await expect(answer).resolves.toBe("held");
-    vi.useRealTimers();
-  });
+  it.each(["ledger_unavailable", "ledger_busy", "database_unavailable", "timeout", "rate_limited"])(
+    "tries again by itself after %s",
+    async (code) => {
+      vi.useFakeTimers();
+      let tries = 0;
+      const outbox = new Outbox({
+        send: async () => {
+          if (++tries === 1) throw localProblem(code, "Not now.");
+          return "held";
+        },
+      });
+      outbox.setOnline(true);
+      const answer = outbox.push("payments.hold", {}, "pay_1", "key_1");
+      await vi.advanceTimersByTimeAsync(2_500);
+      await expect(answer).resolves.toBe("held");
+      vi.useRealTimers();
+    },
+  );
 
   it("keeps unsent writes over a reload, and forgets them when settled", async () => {
     const storage = memory();
