@@ -1,8 +1,12 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +49,15 @@ type deviceKey struct {
 	user   wire.UserID
 	device wire.DeviceID
 }
+
+func (k deviceKey) compare(other deviceKey) int {
+	return cmp.Or(strings.Compare(string(k.user), string(other.user)), strings.Compare(string(k.device), string(other.device)))
+}
+
+// noteDevices keeps the newest time. (Without WHERE, SQLite takes ON for a join.)
+var noteDevices = sqldb.Over(`INSERT INTO auth_devices (user_id, device, first_ms, last_ms) SELECT * FROM ({set}) AS noted WHERE true
+	ON CONFLICT (user_id, device) DO UPDATE SET last_ms = excluded.last_ms WHERE auth_devices.last_ms < excluded.last_ms`,
+	sqldb.Text, sqldb.Text, sqldb.BigInt, sqldb.BigInt)
 
 // NewDevices makes the list; v does the signing out. Call Run to keep it.
 func NewDevices(v *Verifier) *Devices {
@@ -107,15 +120,15 @@ func (d *Devices) flush(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	var users, names []string
+	var at []int64
+	for _, key := range slices.SortedFunc(maps.Keys(batch), deviceKey.compare) { // in one order, so that two nodes cannot wait for each other
+		users, names, at = append(users, string(key.user)), append(names, string(key.device)), append(at, batch[key].UnixMilli())
+	}
 	err := d.db.Update(ctx, func(tx *sqldb.Tx) error {
-		for key, at := range batch {
-			if _, err := tx.Exec(`INSERT INTO auth_devices (user_id, device, first_ms, last_ms) VALUES (?, ?, ?, ?)
-				ON CONFLICT (user_id, device) DO UPDATE SET last_ms = excluded.last_ms WHERE auth_devices.last_ms < excluded.last_ms`,
-				string(key.user), string(key.device), at.UnixMilli(), at.UnixMilli()); err != nil {
-				return err
-			}
-		}
-		return nil
+		b := tx.Batch()
+		b.DoSet(noteDevices, users, names, at, at)
+		return b.Send()
 	})
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -103,6 +103,12 @@ func (b *Batch) ExecSet(q *SetQuery, columns ...any) {
 	b.add(batchItem{set: q, args: columns})
 }
 
+// DoSet adds a statement over a set that may change fewer rows than the set has;
+// an empty set adds nothing.
+func (b *Batch) DoSet(q *SetQuery, columns ...any) {
+	b.QuerySet(q, func(Row) error { return nil }, columns...)
+}
+
 func (b *Batch) add(it batchItem) {
 	if len(it.args) != it.set.width {
 		panic(fmt.Sprintf("sqldb: %d columns given of %d", len(it.args), it.set.width))
