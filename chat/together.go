@@ -236,13 +236,9 @@ func (g *group) try(ctx context.Context) error {
 
 // ask takes the numbers, and reads the members where they are not known.
 func (g *group) ask(b *sqldb.Batch) {
-	number := takeFreeNumber
-	if len(g.posts) == 1 {
-		number = takeNumber // nobody else waits with it
-	}
 	for _, p := range g.posts {
 		p.seq, p.seats = 0, nil
-		b.Query(number, func(r sqldb.Row) error { return r.Scan(&p.seq, &p.version) }, p.rec.Time.UnixMilli(), p.conv)
+		b.Query(takeFreeNumber, func(r sqldb.Row) error { return r.Scan(&p.seq, &p.version) }, p.rec.Time.UnixMilli(), p.conv)
 		if p.need {
 			b.Query(selectSeats, func(r sqldb.Row) error {
 				m, err := scanSeat(r)

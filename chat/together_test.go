@@ -102,23 +102,30 @@ func TestSend_ALockedConversationHoldsBackNoOther(t *testing.T) {
 		locked, free := w.group("ann", "bob"), w.group("ann", "cat")
 		w.send("ann", locked, "1")
 		w.send("ann", free, "1")
-		holds, release := make(chan struct{}), make(chan struct{})
+		holds, held := make(chan struct{}), make(chan struct{})
+		release := sync.OnceFunc(func() { close(held) })
+		defer release()
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			w.update(func(tx *sqldb.Tx) error {
 				_, err := w.Append(tx, locked, wire.Entry{Type: "payment.updated", Data: []byte(`{}`)})
 				close(holds)
-				<-release
+				<-held
 				return err
 			})
 		})
 		<-holds
 		waits := make(chan wire.Event, 1)
 		wg.Go(func() { waits <- w.send("ann", locked, "2") })
+		for waiting := 0; waiting == 0; {
+			w.ok(w.db.View(w.Context(), func(tx *sqldb.Tx) error {
+				return tx.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+			}))
+		}
 		for range 3 {
 			w.send("ann", free, "2")
 		}
-		close(release)
+		release()
 		wg.Wait()
 		if ev := <-waits; ev.Seq != 3 { // after the first and what held it
 			t.Errorf("numbered %d", ev.Seq)
