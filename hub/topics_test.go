@@ -257,6 +257,26 @@ func TestTopic_WhatGathersLeavesTogether(t *testing.T) {
 	})
 }
 
+// So does what gathers of several topics.
+func TestTopic_WhatGathersOfSeveralLeavesTogether(t *testing.T) {
+	q := startSquare(t, 0)
+	ann, _ := q.open("ann", "a", nil)
+	ann.joins("x")
+	ann.joins("y")
+	ann.must("echo", nil, nil) // the seats are live when the next request runs
+	q.fence()
+	letGo := q.bus.hold(func() { q.publish("x", 1) })
+	q.publish("y", 1)
+	q.publish("x", 1)
+	q.publish("y", 1)
+	letGo()
+	ann.wantSeqs("x", 1)
+	ann.wantSeqs("y", 1)
+	if len(ann.batch) != 2 {
+		t.Errorf("%d more came in the frame of the second, want 2", len(ann.batch))
+	}
+}
+
 func TestTopic_NothingFallsBetweenTheAnswerAndWhatFollows(t *testing.T) {
 	q := startSquare(t, 0)
 	ann, _ := q.open("ann", "a", nil)
