@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,6 +68,50 @@ func TestFront_PausesWhileItIsCrowded(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(waiting.paused); got != 1 {
 		t.Errorf("%v pauses", got)
+	}
+	_ = f.Close()
+	<-ended
+}
+
+// Who has sent a part of a handshake is waited for elsewhere: others are let in.
+func TestFront_APartOfAHandshakeHoldsUpNobody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	f := newFront(l, handler, newLobby(-1, prometheus.NewRegistry()), func() bool { return false }, slog.New(slog.DiscardHandler))
+	ended := make(chan struct{})
+	go func() { defer close(ended); f.run() }()
+	const request = "GET /v1/socket HTTP/1.1\r\nHost: x\r\n\r\n"
+	ask := func(text string) net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err == nil {
+			t.Cleanup(func() { _ = c.Close() })
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_, err = c.Write([]byte(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	answered := func(c net.Conn) {
+		var answer [12]byte
+		if _, err := c.Read(answer[:]); err != nil || string(answer[:]) != "HTTP/1.1 418" {
+			t.Errorf("answered with %q, %v", answer, err)
+		}
+	}
+	var slow []net.Conn
+	for range runtime.GOMAXPROCS(0) + 1 { // more than accept
+		slow = append(slow, ask(request[:30]))
+	}
+	answered(ask(request))
+	for _, c := range slow {
+		if _, err := c.Write([]byte(request[30:])); err != nil {
+			t.Fatal(err)
+		}
+		answered(c)
 	}
 	_ = f.Close()
 	<-ended
