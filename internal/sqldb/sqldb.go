@@ -69,6 +69,7 @@ type DB struct {
 // engine commits closures.
 type engine interface {
 	update(ctx context.Context, fn func(*Tx) error) error
+	twoTrips(ctx context.Context, read func(b *Batch), write func(add func(query string, args ...any)) error) error
 	run(ctx context.Context) error
 	waiting() (length, capacity int)
 	close() error

@@ -43,16 +43,14 @@ func IsConflict(err error) bool {
 // must fail where it would do the wrong thing; it is then named by a
 // *StatementError. An error undoes everything. Both functions may run again.
 func (db *DB) TwoTrips(ctx context.Context, read func(b *Batch), write func(add func(query string, args ...any)) error) error {
-	err := db.twoTrips(ctx, read, write)
+	err := db.engine.twoTrips(ctx, read, write)
 	db.metrics.ended(err)
 	return err
 }
 
-func (db *DB) twoTrips(ctx context.Context, read func(b *Batch), write func(add func(query string, args ...any)) error) error {
-	if e, ok := db.engine.(*postgresEngine); ok {
-		return e.retried(func() error { return e.twoTrips(ctx, read, write) })
-	}
-	return db.engine.update(ctx, func(tx *Tx) error {
+// twoTrips is a transaction like any other: there are no trips to save.
+func (w *sqliteWriter) twoTrips(ctx context.Context, read func(b *Batch), write func(add func(query string, args ...any)) error) error {
+	return w.update(ctx, func(tx *Tx) error {
 		asked := tx.Batch()
 		read(asked)
 		if err := asked.Send(); err != nil {
@@ -72,6 +70,10 @@ func (db *DB) twoTrips(ctx context.Context, read func(b *Batch), write func(add 
 }
 
 func (e *postgresEngine) twoTrips(ctx context.Context, read func(b *Batch), write func(add func(query string, args ...any)) error) error {
+	return e.retried(func() error { return e.tryTwoTrips(ctx, read, write) })
+}
+
+func (e *postgresEngine) tryTwoTrips(ctx context.Context, read func(b *Batch), write func(add func(query string, args ...any)) error) error {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
