@@ -191,7 +191,7 @@ const patience = 60 * time.Second
 func (w *worker) one(ctx context.Context, i int) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var err error
+	err := ctx.Err()
 	for try := 0; ctx.Err() == nil; try++ {
 		var s *socket
 		s, err = w.dial(ctx, i)
