@@ -27,7 +27,14 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.form, _ = offered(r.Header)
-	h.accept(w, r, s)
+	extension := ""
+	if h.cfg.Compression {
+		extension = deflateOffered(r.Header)
+	}
+	if extension != "" {
+		s.form, s.in.squeeze = s.form.deflated(), true
+	}
+	h.accept(w, r, s, extension)
 }
 
 // refuse answers a handshake with a problem.
@@ -84,10 +91,10 @@ func (h *Hub) draining() bool {
 	return h.closed
 }
 
-// accept makes the handshake and has the session read.
-func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session) {
+// accept makes the handshake, taking up an extension if one is given, and has the session read.
+func (h *Hub) accept(w http.ResponseWriter, r *http.Request, s *session, extension string) {
 	h.prepare(s)
-	early, err := s.shake(w, r)
+	early, err := s.shake(w, r, extension)
 	if err != nil {
 		h.unsettle(s)
 		h.metrics.refused.WithLabelValues("handshake").Inc()

@@ -25,7 +25,7 @@ func drainingSocket(n *node, subprotocol, user string, received *atomic.Int64) {
 		}
 		frame = maskedFrame(0x82, string(body))
 	}
-	conn := n.rawSocketVia(subprotocol, frame)
+	conn := n.rawSocketVia(subprotocol, "", frame)
 	_ = conn.SetDeadline(noDeadline)
 	readHandshake(n.t, conn)
 	readFrame(n.t, conn)

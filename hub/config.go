@@ -24,8 +24,11 @@ type Config struct {
 	ClientAddr func(*http.Request) netip.Addr
 	// BaseURL begins the type URLs of problems.
 	BaseURL string
+	// Compression takes up permessage-deflate (RFC 7692) where a client offers it,
+	// without context takeover.
+	Compression bool
 
-	// MaxFrame is the largest message a client may send, in bytes; larger ones
+	// MaxFrame is the largest message a client may send, in bytes, compressed or not; larger ones
 	// close with 1009. Default 80 KiB: 64 KiB for the data of one signal, which
 	// may hold a session description, and 16 KiB for what surrounds and escapes it.
 	MaxFrame int

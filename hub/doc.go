@@ -29,7 +29,8 @@
 // # Forms and links
 //
 // Every message is JSON until it is queued for a session, where it takes the
-// session's form: JSON or CBOR in WebSocket frames, or a server-sent event. A
-// link is what carries it: a WebSocket's connection, or a stream with posts for
-// what comes up. All else is the same for every session.
+// session's form: JSON or CBOR in WebSocket frames, compressed where that was
+// agreed on, or a server-sent event. A link is what carries it: a WebSocket's
+// connection, or a stream with posts for what comes up. All else is the same for
+// every session.
 package hub

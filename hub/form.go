@@ -17,24 +17,45 @@ import (
 type form uint8
 
 const (
-	formJSON form = iota // a WebSocket text frame
-	formCBOR             // a WebSocket binary frame of CBOR
-	formSSE              // a server-sent event
+	formJSON         form = iota // a WebSocket text frame
+	formCBOR                     // a WebSocket binary frame of CBOR
+	formSSE                      // a server-sent event
+	formJSONDeflated             // formJSON, long messages compressed
+	formCBORDeflated             // formCBOR likewise
 )
 
 // transports names the forms in metrics.
-var transports = [...]string{formJSON: "json", formCBOR: "cbor", formSSE: "sse"}
+var transports = [...]string{
+	formJSON: "json", formCBOR: "cbor", formSSE: "sse", formJSONDeflated: "json_deflate", formCBORDeflated: "cbor_deflate",
+}
+
+// deflated returns the form with compression.
+func (f form) deflated() form { return f - formJSON + formJSONDeflated }
+
+// plain returns the form without compression.
+func (f form) plain() form {
+	if f >= formJSONDeflated {
+		return f - formJSONDeflated + formJSON
+	}
+	return f
+}
 
 // Subprotocols of the WebSocket, by form.
 var subprotocols = [...]string{formJSON: Subprotocol, formCBOR: SubprotocolCBOR}
 
 // of returns a message in this form. Frames that are no messages stay as they are.
 func (f form) of(frame []byte) ([]byte, error) {
-	if f == formJSON || frame[0] != finText {
+	switch {
+	case f == formJSON || frame[0] != finText:
 		return frame, nil
-	}
-	if f == formSSE {
+	case f == formSSE:
 		return sseMessage(payloadOf(frame)), nil
+	case f != f.plain():
+		plain, err := f.plain().of(frame)
+		if err != nil {
+			return nil, err
+		}
+		return deflated(plain)
 	}
 	body, err := jsoncbor.FromJSON(payloadOf(frame))
 	if err != nil {
@@ -47,12 +68,13 @@ func (f form) of(frame []byte) ([]byte, error) {
 // bytes; otherwise it answers how the session ends, or errParse for what is no
 // message but may be followed by one.
 func (f form) message(op byte, payload []byte, most int) (json []byte, e ending, err error) {
+	cbor := f.plain() == formCBOR
 	switch {
-	case f != formCBOR && op != opText:
+	case !cbor && op != opText:
 		return nil, endNotText, nil
-	case f != formCBOR && !utf8.Valid(payload):
+	case !cbor && !utf8.Valid(payload):
 		return nil, endNotUTF8, nil
-	case f != formCBOR:
+	case !cbor:
 		return payload, ending{}, nil
 	case op != opBinary:
 		return nil, endNotBinary, nil
@@ -76,9 +98,10 @@ func (f form) closing(code int, reason string) []byte {
 }
 
 // joinable reports whether a frame holds one message, which can be part of a
-// batch; the answer to a batch is one already.
+// batch; the answer to a batch is one already, and a compressed message stays as
+// it is for all who get it.
 func (f form) joinable(frame []byte) bool {
-	switch f {
+	switch f.plain() {
 	case formJSON:
 		return frame[0] == finText && len(frame) > 2 && payloadOf(frame)[0] == '{'
 	case formCBOR:
@@ -93,7 +116,7 @@ func (f form) appendBatch(b []byte, list []queued) []byte {
 	for _, q := range list {
 		size += len(payloadOf(q.frame))
 	}
-	if f == formCBOR {
+	if f.plain() == formCBOR {
 		head := jsoncbor.AppendArrayHead(make([]byte, 0, 5), len(list))
 		b = append(appendHeader(b, finBinary, len(head)+size), head...)
 		for _, q := range list {

@@ -128,9 +128,10 @@ func BenchmarkForm(b *testing.B) {
 		b.Fatal(err)
 	}
 	for name, f := range map[string]func() int{
-		"event/json": func() int { out, _ := eventFrame(&sampleEvent); return len(out) },
-		"event/cbor": func() int { out, _ := formCBOR.of(frame); return len(out) },
-		"event/sse":  func() int { out, _ := formSSE.of(frame); return len(out) },
+		"event/json":         func() int { out, _ := eventFrame(&sampleEvent); return len(out) },
+		"event/cbor":         func() int { out, _ := formCBOR.of(frame); return len(out) },
+		"event/json_deflate": func() int { out, _ := formJSONDeflated.of(frame); return len(out) },
+		"event/sse":          func() int { out, _ := formSSE.of(frame); return len(out) },
 		"request/json": func() int {
 			j, _, _ := formJSON.message(opText, request, 80<<10)
 			_, _ = parseFrame(j, 50)

@@ -44,7 +44,7 @@ func acceptKey(key string) string {
 
 // shake answers the handshake and takes the connection over; it returns what
 // the client sent behind it.
-func (s *session) shake(w http.ResponseWriter, r *http.Request) (early []byte, err error) {
+func (s *session) shake(w http.ResponseWriter, r *http.Request, extension string) (early []byte, err error) {
 	key, problem := handshakeKey(r)
 	if problem != "" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
@@ -57,7 +57,11 @@ func (s *session) shake(w http.ResponseWriter, r *http.Request) (early []byte, e
 		return nil, err
 	}
 	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
-		acceptKey(key) + "\r\nSec-WebSocket-Protocol: " + subprotocols[s.form] + "\r\n\r\n"
+		acceptKey(key) + "\r\nSec-WebSocket-Protocol: " + subprotocols[s.form.plain()] + "\r\n"
+	if extension != "" {
+		answer += "Sec-WebSocket-Extensions: " + extension + "\r\n"
+	}
+	answer += "\r\n"
 	link := newSocket(conn)
 	if err := link.writeSoon([]byte(answer), handshakeTimeout); err != nil {
 		_ = conn.Close()

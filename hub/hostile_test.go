@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -77,6 +79,53 @@ func beside(t *testing.T, n *node, w *world, attack func()) {
 
 const attackers = 50
 
+// Where compression was agreed on, a message that grows when it is read is cut
+// at the largest message there may be; others talk on.
+func TestHostile_CompressionBombs(t *testing.T) {
+	var bomb bytes.Buffer
+	w, err := flate.NewWriter(&bomb, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 64<<20)); err != nil { // some 64 KiB on the wire
+		t.Fatal(err)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	fits := bomb.String()[:60<<10]
+	for name, tt := range map[string]struct {
+		send []byte
+		code int
+	}{
+		"in one frame": {maskedFrame(0xC1, fits), 1009},
+		"in fragments": {append(maskedFrame(0x41, fits[:100]), maskedFrame(0x80, fits[100:])...), 1009},
+		"one of many":  {slices.Repeat(maskedFrame(0xC1, fits[:1000]), 60), 1009},
+		"broken":       {maskedFrame(0xC1, "\xff\xff\xff\xff"), 1002},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := newWorld()
+			n := startNode(t, world)
+			beside(t, n, world, func() {
+				var wg sync.WaitGroup
+				for range attackers {
+					conn := n.rawSocketVia(hub.Subprotocol, "Sec-WebSocket-Extensions: permessage-deflate\r\n", nil)
+					readHandshake(t, conn)
+					wg.Go(func() { _, _ = conn.Write(tt.send) }) // fails once it is cut
+					wg.Go(func() {
+						if op, payload := readFrame(t, conn); op != 0x88 || closeCode(payload) != tt.code {
+							t.Errorf("got %x %q, want a close with %d", op, payload, tt.code)
+						}
+						_ = conn.Close()
+					})
+				}
+				wg.Wait()
+			})
+			eventually(t, "they are gone", func() bool { return n.counter("parley_hub_sockets") == 1 })
+		})
+	}
+}
+
 // Each attacker is cut with a code that says why, while others talk on.
 func TestHostile_FramesAreCutAndOthersTalkOn(t *testing.T) {
 	bomb := "\xec\xc1\x01\x00\x00\x00\x80\x90\xfe\xaf\xee\x08" + strings.Repeat("\x00", 200) // deflated zeros
@@ -85,7 +134,7 @@ func TestHostile_FramesAreCutAndOthersTalkOn(t *testing.T) {
 		send []byte
 		code int
 	}{
-		"compression bomb":            {maskedFrame(0xC1, bomb), 1002},
+		"compression not agreed on":   {maskedFrame(0xC1, bomb), 1002},
 		"compressed continuation":     {append(maskedFrame(0x01, "{"), maskedFrame(0xC0, bomb)...), 1002},
 		"fragmented ping":             {maskedFrame(0x09, "x"), 1002},
 		"fragmented close":            {maskedFrame(0x08, "\x03\xe8"), 1002},

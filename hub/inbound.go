@@ -28,6 +28,9 @@ type inbound struct {
 	// message is what has come of a fragmented message, op its opcode, 0 when none is.
 	message []byte
 	op      byte
+	squeeze bool // messages may be compressed
+	// squeezed says that the message that is being read is.
+	squeezed bool
 	// idle counts the bytes of frames since the last whole message or ping: many
 	// small fragments must not keep a reader busy for nothing.
 	idle int
@@ -81,7 +84,10 @@ func (in *inbound) next(most int) (op byte, payload []byte, err error) {
 		unmask(payload, f.mask)
 		if op, payload := in.assemble(f, payload); op != 0 {
 			in.idle = 0
-			return op, payload, nil
+			if op < opClose && in.squeezed {
+				payload, err = inflate(payload, most)
+			}
+			return op, payload, err
 		}
 		if in.idle += size + f.length; in.idle > 2*most {
 			return 0, nil, errEndless
@@ -104,17 +110,16 @@ func (in *inbound) keep() {
 
 // allowed checks a frame's header against what came before it.
 func (in *inbound) allowed(f header, most int) error {
-	switch f.op {
-	case opContinuation:
-		if in.op == 0 {
-			return errContinuation
-		}
-	case opText, opBinary:
-		if in.op != 0 {
-			return errUnfinished
-		}
-	default:
+	first := f.op == opText || f.op == opBinary
+	switch {
+	case f.squeezed && !(first && in.squeeze):
+		return errReserved
+	case f.op >= opClose:
 		return nil
+	case first && in.op != 0:
+		return errUnfinished
+	case !first && in.op == 0:
+		return errContinuation
 	}
 	if f.length > most-len(in.message) {
 		return errOversize
@@ -129,7 +134,10 @@ func (in *inbound) assemble(f header, payload []byte) (byte, []byte) {
 		return 0, nil
 	case f.op >= opClose:
 		return f.op, payload
-	case f.fin && in.op == 0:
+	case f.op != opContinuation:
+		in.squeezed = f.squeezed
+	}
+	if f.fin && in.op == 0 {
 		return f.op, payload
 	}
 	if f.op != opContinuation {
@@ -146,10 +154,11 @@ func (in *inbound) assemble(f header, payload []byte) (byte, []byte) {
 
 // header is a frame's.
 type header struct {
-	fin    bool
-	op     byte
-	length int
-	mask   [4]byte
+	fin      bool
+	squeezed bool // the message that begins is compressed
+	op       byte
+	length   int
+	mask     [4]byte
 }
 
 // parseHeader reads a client's frame header; size is its length, 0 when it has not wholly come.
@@ -157,10 +166,10 @@ func parseHeader(b []byte) (h header, size int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil
 	}
-	h.fin, h.op = b[0]&0x80 != 0, b[0]&0xf
+	h.fin, h.squeezed, h.op = b[0]&0x80 != 0, b[0]&rsv1 != 0, b[0]&0xf
 	length := uint64(b[1] & 0x7f)
 	switch {
-	case b[0]&0x70 != 0:
+	case b[0]&0x30 != 0:
 		return h, 0, errReserved
 	case h.op > opBinary && h.op < opClose || h.op > opPong:
 		return h, 0, errOpcode

@@ -17,7 +17,11 @@ type item struct {
 // all items and the error that ended it.
 func takeApart(t *testing.T, data []byte, sizes []byte, most int) (items []item, err error) {
 	t.Helper()
-	var in inbound
+	return takeApartBy(t, new(inbound), data, sizes, most)
+}
+
+func takeApartBy(t *testing.T, in *inbound, data []byte, sizes []byte, most int) (items []item, err error) {
+	t.Helper()
 	data = bytes.Clone(data) // it is changed
 	for i := 0; len(data) > 0; i++ {
 		n := len(data)

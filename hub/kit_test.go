@@ -271,7 +271,7 @@ func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: 
 func runHub(t testing.TB, w *world, bus broker.Broker, options ...option) *node {
 	t.Helper()
 	n := &node{t: t, world: w, reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
-	cfg := hub.Config{Metrics: n.reg, Rate: 1e6, Burst: 1e6}
+	cfg := hub.Config{Metrics: n.reg, Rate: 1e6, Burst: 1e6, Compression: true} // only who offers it gets it
 	for _, o := range options {
 		o(&cfg)
 	}

@@ -155,7 +155,7 @@ func (l *sseLine) Ping(context.Context) error               { return errors.ErrU
 
 // overEach runs a test over each way to have a session.
 func overEach(t *testing.T, test func(t *testing.T, via string)) {
-	for _, via := range []string{"json", "cbor", "sse"} {
+	for _, via := range []string{"json", "cbor", "sse", "json_deflate", "cbor_deflate"} {
 		t.Run(via, func(t *testing.T) { test(t, via) })
 	}
 }
@@ -163,11 +163,17 @@ func overEach(t *testing.T, test func(t *testing.T, via string)) {
 // dialVia opens a line without a session.
 func (n *node) dialVia(via string) *client {
 	n.t.Helper()
+	compression := websocket.CompressionDisabled
+	if strings.HasSuffix(via, "_deflate") {
+		compression = websocket.CompressionContextTakeover // which the node turns down to none
+	}
 	switch via {
-	case "cbor":
-		c := n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.SubprotocolCBOR}})
+	case "cbor", "cbor_deflate":
+		c := n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.SubprotocolCBOR}, CompressionMode: compression, CompressionThreshold: 1})
 		c.ws = cborLine{c.ws.(*websocket.Conn)}
 		return c
+	case "json_deflate":
+		return n.dialWith(&websocket.DialOptions{Subprotocols: []string{hub.Subprotocol}, CompressionMode: compression, CompressionThreshold: 1})
 	case "sse":
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		l := &sseLine{n: n, http: n.client}

@@ -18,11 +18,11 @@ import (
 // for what a well-behaved client cannot do.
 func (n *node) rawSocketWith(more []byte) net.Conn {
 	n.t.Helper()
-	return n.rawSocketVia(hub.Subprotocol, more)
+	return n.rawSocketVia(hub.Subprotocol, "", more)
 }
 
-// rawSocketVia does the same for a subprotocol.
-func (n *node) rawSocketVia(subprotocol string, more []byte) net.Conn {
+// rawSocketVia does the same for a subprotocol and with one more header.
+func (n *node) rawSocketVia(subprotocol, header string, more []byte) net.Conn {
 	n.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 	if err != nil {
@@ -31,7 +31,7 @@ func (n *node) rawSocketVia(subprotocol string, more []byte) net.Conn {
 	n.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	request := "GET / HTTP/1.1\r\nHost: hub.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: " + subprotocol + "\r\n\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: " + subprotocol + "\r\n" + header + "\r\n"
 	if _, err := conn.Write(append([]byte(request), more...)); err != nil {
 		n.t.Fatal(err)
 	}

@@ -198,9 +198,9 @@ func TestStream_OverHTTP2(t *testing.T) {
 	eventually(t, "one is left", func() bool { return n.counter("parley_hub_sockets") == 1 })
 }
 
-// Compression is never agreed on, so that nothing can be inflated.
-func TestAccept_CompressionIsNotOffered(t *testing.T) {
-	n := startNode(t, newWorld())
+// Compression is agreed on only where it is turned on.
+func TestAccept_CompressionIsOffByDefault(t *testing.T) {
+	n := startNode(t, newWorld(), func(c *hub.Config) { c.Compression = false })
 	resp, err := upgrade(n.url, map[string]string{"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"})
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,19 @@ type runFlags struct {
 	JSON bool     `help:"Print one JSON line." name:"json"`
 }
 
+// socketFlags say how sockets speak.
+type socketFlags struct {
+	Deflate bool `help:"Sockets offer permessage-deflate; the node needs hub.compress=true."`
+}
+
+// over has bench drive a node by such sockets.
+func (f socketFlags) over(bench func(context.Context, load.Target) (load.Result, error)) func(context.Context, load.Target) (load.Result, error) {
+	return func(ctx context.Context, t load.Target) (load.Result, error) {
+		t.Deflate = f.Deflate
+		return bench(ctx, t)
+	}
+}
+
 // node returns the target and what ends it.
 func (f targetFlags) node(ctx context.Context, p *program) (t load.Target, stop func(), err error) {
 	if f.URL == "" {
@@ -103,6 +116,7 @@ type loadIdleCommand struct {
 	URL []string `help:"Node to drive instead of one that the command starts; it must believe the dev secret. Repeated, the sockets are spread over several nodes, and the two that write to each other are on different ones." sep:"none"`
 	PID []int    `help:"Process of that node, to measure its processor time and memory; repeated in the order of --url."`
 	runFlags
+	socketFlags
 	Conns   int     `help:"Sockets of all nodes together." default:"1000"`
 	Seconds float64 `help:"How long to hold them; their memory is read after every minute, too." default:"5"`
 	Every   float64 `help:"Seconds between stored messages to each socket; 0: they are silent."`
@@ -115,6 +129,7 @@ func (c loadIdleCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer stop()
+	nodes[0].Deflate = c.Deflate
 	r, err := load.Idle(ctx, nodes, load.IdleConfig{Conns: c.Conns, Seconds: c.Seconds, Every: c.Every})
 	if err != nil {
 		return err
@@ -139,6 +154,7 @@ func (c loadIdleCommand) nodes(ctx context.Context, p *program) (nodes []load.Ta
 
 type loadStormCommand struct {
 	targetFlags
+	socketFlags
 	Conns   int     `help:"Sockets." default:"1000"`
 	Spread  int     `help:"Jitter of the clients in ms." default:"1000"`
 	Seconds float64 `help:"Bound of the whole run." default:"90"`
@@ -148,13 +164,14 @@ type loadStormCommand struct {
 func (c loadStormCommand) Run(ctx context.Context, p *program) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds*float64(time.Second)))
 	defer cancel()
-	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+	return c.run(ctx, p, c.over(func(ctx context.Context, t load.Target) (load.Result, error) {
 		return load.Storm(ctx, t, load.StormConfig{Conns: c.Conns, SpreadMS: c.Spread})
-	})
+	}))
 }
 
 type loadFanoutCommand struct {
 	targetFlags
+	socketFlags
 	Subs     int     `help:"Sockets that receive." default:"100"`
 	Size     int     `help:"Bytes of a message's text." default:"256"`
 	Inflight int     `help:"Messages under way at once." default:"1"`
@@ -164,9 +181,9 @@ type loadFanoutCommand struct {
 
 // Run implements the command.
 func (c loadFanoutCommand) Run(ctx context.Context, p *program) error {
-	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+	return c.run(ctx, p, c.over(func(ctx context.Context, t load.Target) (load.Result, error) {
 		return load.Fanout(ctx, t, load.FanoutConfig{Subs: c.Subs, Size: c.Size, Inflight: c.Inflight, Seconds: c.Seconds, Group: c.Group})
-	})
+	}))
 }
 
 // pairFlags become a load.PairConfig.
@@ -179,14 +196,15 @@ type pairFlags struct {
 
 type loadSignalCommand struct {
 	targetFlags
+	socketFlags
 	pairFlags
 }
 
 // Run implements the command.
 func (c loadSignalCommand) Run(ctx context.Context, p *program) error {
-	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+	return c.run(ctx, p, c.over(func(ctx context.Context, t load.Target) (load.Result, error) {
 		return load.Signal(ctx, t, load.PairConfig(c.pairFlags))
-	})
+	}))
 }
 
 type loadWorkerCommand struct{}
@@ -198,14 +216,15 @@ func (loadWorkerCommand) Run(ctx context.Context, p *program) error {
 
 type loadChatCommand struct {
 	targetFlags
+	socketFlags
 	pairFlags
 }
 
 // Run implements the command.
 func (c loadChatCommand) Run(ctx context.Context, p *program) error {
-	return c.run(ctx, p, func(ctx context.Context, t load.Target) (load.Result, error) {
+	return c.run(ctx, p, c.over(func(ctx context.Context, t load.Target) (load.Result, error) {
 		return load.Chat(ctx, t, load.PairConfig(c.pairFlags))
-	})
+	}))
 }
 
 type loadCallCommand struct {

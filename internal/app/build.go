@@ -145,7 +145,7 @@ func (p *parts) buildSockets(n *Node) error {
 	cfg := n.opts.Config
 	p.hub = hub.New(hub.Config{
 		Origins: cfg.HTTP.Origins, BaseURL: n.baseURL, Heartbeat: cfg.Hub.Heartbeat, Rate: float64(cfg.Hub.Rate), Burst: cfg.Hub.Burst,
-		MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
+		Compression: cfg.Hub.Compress, MaxSockets: cfg.Hub.MaxSockets, MaxPerAddr: cfg.Hub.MaxPerAddr, MaxPerUser: cfg.Hub.MaxPerUser,
 		Streams: p.streams, MayJoin: p.mayJoin,
 		Observers: []hub.Observer{p.sessions}, SignedOut: p.signedOut, Grace: p.sessions, Node: p.amongOthers(), StreamSecret: []byte(n.opts.Config.Auth.Secret), OnTold: p.told, Clock: n.clock, Metrics: p.registry, Log: n.log,
 	}, p.door, p.broker)

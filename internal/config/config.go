@@ -66,6 +66,7 @@ type Hub struct {
 	MaxSockets int           `yaml:"max_sockets" doc:"most sockets of this node; more are sent away with 503; negative: no limit"`
 	MaxPerAddr int           `yaml:"max_per_addr" doc:"most sockets of one IPv4 address or IPv6 /64; negative: no limit"`
 	MaxPerUser int           `yaml:"max_per_user" doc:"most sessions of one user on this node; negative: no limit"`
+	Compress   bool          `yaml:"compress" doc:"take up permessage-deflate where a client offers it: messages of 256 bytes and more are compressed, each by itself"`
 	DrainTime  time.Duration `yaml:"drain_time" doc:"how long a stopping node takes to close its sockets, spread evenly"`
 }
 

@@ -28,6 +28,7 @@ type order struct {
 	// SocketURLs are the nodes' own; placeOf says who is where.
 	SocketURLs []string `json:"socket_urls,omitempty"`
 	First      int      `json:"first,omitempty"`
+	Deflate    bool     `json:"deflate,omitempty"`
 	Count      int      `json:"count,omitempty"`
 	// AtOnce bounds how many connect or meet at the same time: of all workers as
 	// the fleet is told, of each as tell hands it on.
@@ -101,6 +102,7 @@ type worker struct {
 	token   func(wire.UserID) (string, error)
 	urls    []string
 	first   int
+	deflate bool
 	tokens  []string
 	sockets []*socket
 	talk    *talk
@@ -116,7 +118,7 @@ type worker struct {
 func (w *worker) obey(ctx context.Context, o order) (account, error) {
 	switch o.Do {
 	case "open":
-		w.urls, w.first, w.open = o.SocketURLs, o.First, make([]atomic.Int64, len(o.SocketURLs))
+		w.urls, w.first, w.deflate, w.open = o.SocketURLs, o.First, o.Deflate, make([]atomic.Int64, len(o.SocketURLs))
 		w.tokens, w.sockets, w.talk = make([]string, o.Count), make([]*socket, o.Count), newTalk(o.Count)
 		for i := range w.tokens {
 			var err error
@@ -224,7 +226,7 @@ func (w *worker) one(ctx context.Context, i int) bool {
 func (w *worker) dial(ctx context.Context, i int) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s, err := dialSocket(ctx, w.urls[placeOf(w.first+i, len(w.urls))], w.first+i, w.user(i))
+	s, err := dialSocket(ctx, w.urls[placeOf(w.first+i, len(w.urls))], w.first+i, w.user(i), w.deflate)
 	if err != nil {
 		return nil, err
 	}

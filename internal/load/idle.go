@@ -83,7 +83,7 @@ func (f *fleet) open(ctx context.Context, nodes []Target, r *Result) (account, e
 	for _, t := range nodes {
 		urls, pids = append(urls, t.SocketURL), append(pids, t.PID)
 	}
-	first, err := f.tell(order{Do: "open", SocketURLs: urls, AtOnce: connectAtOnce})
+	first, err := f.tell(order{Do: "open", SocketURLs: urls, Deflate: nodes[0].Deflate, AtOnce: connectAtOnce})
 	if err != nil {
 		return account{}, err
 	}

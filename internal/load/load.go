@@ -73,6 +73,8 @@ type Target struct {
 	Keys      struct {
 		Secret string `json:"secret"`
 	} `json:"keys"`
+	// Deflate has every socket offer permessage-deflate.
+	Deflate bool `json:"-"`
 	// Mint makes a token for a user; a spawned node's dev secret signs it.
 	Mint func(user wire.UserID) (string, error) `json:"-"`
 }

@@ -123,7 +123,7 @@ func dialAs(ctx context.Context, t Target, index int, user wire.UserID) (*socket
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	s, err := dialSocket(ctx, t.SocketURL, index, user)
+	s, err := dialSocket(ctx, t.SocketURL, index, user, t.Deflate)
 	if err != nil {
 		return nil, err
 	}

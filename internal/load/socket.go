@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -70,7 +71,8 @@ type errRefused struct {
 func (e *errRefused) Error() string { return fmt.Sprintf("load: handshake answered with %d", e.status) }
 
 // dialSocket makes a connection to the node's socket address, without a session.
-func dialSocket(ctx context.Context, socketURL string, index int, user wire.UserID) (*socket, error) {
+// With deflate it offers permessage-deflate.
+func dialSocket(ctx context.Context, socketURL string, index int, user wire.UserID, deflate bool) (*socket, error) {
 	u, err := url.Parse(socketURL)
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -87,7 +89,7 @@ func dialSocket(ctx context.Context, socketURL string, index int, user wire.User
 		return nil, err
 	}
 	s := newSocket(conn, index, user)
-	if err := s.handshake(ctx, u); err != nil {
+	if err := s.handshake(ctx, u, deflate); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -109,12 +111,16 @@ func bindLate(_, _ string, c syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-func (s *socket) handshake(ctx context.Context, u *url.URL) error {
+func (s *socket) handshake(ctx context.Context, u *url.URL, deflate bool) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = s.conn.SetDeadline(deadline)
 	}
+	extensions := ""
+	if deflate {
+		extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
+	}
 	_, err := fmt.Fprintf(s.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: parley.v1\r\n\r\n", u.RequestURI(), u.Host)
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: parley.v1\r\n%s\r\n", u.RequestURI(), u.Host, extensions)
 	if err != nil {
 		return err
 	}
@@ -126,6 +132,9 @@ func (s *socket) handshake(ctx context.Context, u *url.URL) error {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 		return &errRefused{status: resp.StatusCode, after: time.Duration(seconds) * time.Second}
+	}
+	if deflate && !strings.Contains(resp.Header.Get("Sec-WebSocket-Extensions"), "server_no_context_takeover") {
+		return errors.New("load: the node does not compress; start it with hub.compress=true")
 	}
 	return nil
 }
@@ -190,7 +199,7 @@ func (s *socket) frame(buf []byte) (op byte, payload []byte, err error) {
 	if _, err = io.ReadFull(s.in, head[:2]); err != nil {
 		return 0, buf, err
 	}
-	op, n := head[0]&0xf, int(head[1]&0x7f)
+	squeezed, op, n := head[0]&0x40 != 0, head[0]&0xf, int(head[1]&0x7f)
 	switch n {
 	case 126:
 		if _, err = io.ReadFull(s.in, head[:2]); err != nil {
@@ -210,8 +219,25 @@ func (s *socket) frame(buf []byte) (op byte, payload []byte, err error) {
 		buf = make([]byte, n)
 	}
 	_, err = io.ReadFull(s.in, buf[:n])
+	if err == nil && squeezed {
+		buf, err = inflate(buf[:n])
+		return op, buf, err
+	}
 	return op, buf[:n], err
 }
+
+// inflate reads a compressed message (RFC 7692, section 7.2.2).
+func inflate(b []byte) ([]byte, error) {
+	r := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(r)
+	err := r.(flate.Resetter).Reset(io.MultiReader(bytes.NewReader(b), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")), nil)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, maxFrame))
+}
+
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
 
 // maxFrame is more than a node sends at once.
 const maxFrame = 16 << 20

@@ -26,7 +26,7 @@ func Storm(ctx context.Context, t Target, cfg StormConfig) (Result, error) {
 		return result, err
 	}
 	defer f.close()
-	first, err := f.tell(order{Do: "open", SocketURLs: []string{t.SocketURL}, AtOnce: connectAtOnce})
+	first, err := f.tell(order{Do: "open", SocketURLs: []string{t.SocketURL}, Deflate: t.Deflate, AtOnce: connectAtOnce})
 	if err != nil {
 		return result, err
 	}

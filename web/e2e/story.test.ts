@@ -22,7 +22,7 @@ describe("a purchase between two people who have never paid each other", () => {
   let payment: string;
 
   beforeAll(async () => {
-    hub = await Hub.start();
+    hub = await Hub.start("--set=hub.compress=true");
     await hub.conversation("buyer", "seller");
     browsers = [await launch(voice("ann"), hub), await launch(voice("bob"), hub)];
     buyer = await Person.arrive(browsers[0] as Browser, hub, "buyer", { ...phone, colorScheme: "light" });
@@ -52,6 +52,12 @@ describe("a purchase between two people who have never paid each other", () => {
     await seller.page.keyboard.press("Enter");
     await buyer.page.locator(".bubble.theirs").waitFor();
     await tablet.page.locator(".row", { hasText: "A. Buyer" }).waitFor();
+  });
+
+  it("browsers take up compression where the hub has it", async () => {
+    const metrics = await (await fetch(`${hub.info.url}/metrics`)).text();
+    expect(metrics).toMatch(/parley_hub_accepted_total\{transport="json_deflate"\} [1-9]/);
+    expect(metrics).toMatch(/parley_hub_accepted_total\{transport="json"\} 0/);
   });
 
   it("1. the seller asks for money: a card in the hub's words, and nothing rings", async () => {
