@@ -126,11 +126,9 @@ func (h *Hub) unsettle(s *session) {
 // attach has a poller read the session's socket or, where that cannot be, a
 // goroutine. early is what has been read already.
 func (h *Hub) attach(ctx context.Context, s *session, early []byte) {
-	if ps := h.pollers.Load(); ps != nil {
-		var taken bool
-		if taken, early = ps.take(s, early); taken {
-			return
-		}
+	if l, ok := s.link.(*line); ok {
+		h.pollers.Load().take(s, l, early)
+		return
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()

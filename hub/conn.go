@@ -5,115 +5,131 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"slices"
-	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
+
+	"parley/hub/rawsock"
 )
 
 // link is the network side of a session: a WebSocket's connection, or a stream
 // of server-sent events.
 type link interface {
-	// Read waits for bytes from the client, or for the end.
+	// Read waits for bytes from the client, or for the end. A poller reads otherwise.
 	Read(b []byte) (int, error)
-	// Write waits until b is taken, or for the deadline, after which it can be
-	// tried again if the error is os.ErrDeadlineExceeded.
-	Write(b []byte) (int, error)
-	SetWriteDeadline(at time.Time) error
+	// writeBy waits until b is taken, or for the deadline, after which it can be
+	// tried again if the error is os.ErrDeadlineExceeded. One at a time may write.
+	writeBy(b []byte, deadline time.Time) (int, error)
 	// tryWrite writes what is taken at once, which may be nothing.
 	tryWrite(b []byte) (int, error)
 	// cut ends the link without a farewell and never blocks.
 	cut()
 }
 
-// socket is the link of a WebSocket.
-type socket struct {
-	net.Conn
-	raw syscall.RawConn // nil when the connection is no plain socket (TLS, a pipe)
+// socket is the link of a WebSocket whose connection no poller can read: TLS, a
+// pipe, or a system without epoll.
+type socket struct{ net.Conn }
+
+// writeBy implements link.
+func (l socket) writeBy(b []byte, deadline time.Time) (int, error) {
+	if err := l.SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	return l.Write(b)
 }
 
-func newSocket(c net.Conn) *socket {
-	l := &socket{Conn: c}
-	if sc, ok := c.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			l.raw = raw
-		}
-	}
-	return l
-}
-
-// raw is the session's socket, nil when a poller cannot read it.
-func (s *session) raw() syscall.RawConn {
-	if l, ok := s.link.(*socket); ok {
-		return l.raw
-	}
-	return nil
-}
+// tryWrite implements link: writing may wait.
+func (l socket) tryWrite([]byte) (int, error) { return 0, nil }
 
 // cut implements link: a TLS connection is cut below its closing alert.
-func (l *socket) cut() {
+func (l socket) cut() {
 	if t, ok := l.Conn.(interface{ NetConn() net.Conn }); ok {
 		_ = t.NetConn().Close()
 	}
 	_ = l.Conn.Close()
 }
 
-// tryWrite implements link. It asks the socket itself, not Go's poller: nobody
-// waits, and whoever writes is alone.
-func (l *socket) tryWrite(b []byte) (int, error) {
-	if l.raw == nil {
-		return 0, nil
+// line is the link of a WebSocket that a poller reads, and watches for whoever
+// waits to write.
+type line struct {
+	*rawsock.Conn
+	poller *poller
+	room   atomic.Pointer[chan struct{}] // of who waits to write
+}
+
+// tryWrite implements link.
+func (l *line) tryWrite(b []byte) (int, error) {
+	n, err := l.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
 	}
-	a := attempts.Get().(*attempt)
-	a.buf, a.n, a.err = b, 0, nil
-	err := l.raw.Control(a.once)
-	n := a.n
-	if err == nil {
-		err = a.err
-	}
-	a.buf = nil
-	attempts.Put(a)
 	return n, err
 }
 
-// writeSoon writes b, waiting for the socket no longer than timeout. Most often it
-// takes b at once, and no timer is needed.
-func (l *socket) writeSoon(b []byte, timeout time.Duration) error {
-	n, err := l.tryWrite(b)
-	if err != nil || n == len(b) {
-		return err
-	}
-	if err := l.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
-	if _, err := l.Write(b[n:]); err != nil {
-		return err
-	}
-	return l.SetWriteDeadline(time.Time{})
-}
-
-// attempt is one write to a file descriptor, kept for reuse because a closure
-// for each would be garbage for each.
-type attempt struct {
-	buf  []byte
-	n    int
-	err  error
-	once func(fd uintptr)
-}
-
-var attempts = sync.Pool{New: func() any {
-	a := new(attempt)
-	a.once = func(fd uintptr) {
-		n, err := writeNow(fd, a.buf)
-		for errors.Is(err, syscall.EINTR) {
-			n, err = writeNow(fd, a.buf)
+// writeBy implements link.
+func (l *line) writeBy(b []byte, deadline time.Time) (n int, err error) {
+	var timer *time.Timer
+	for {
+		m, err := l.Write(b[n:])
+		n += m
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
 		}
-		if !errors.Is(err, syscall.EAGAIN) {
-			a.n, a.err = max(n, 0), err
+		if timer == nil {
+			timer = time.NewTimer(time.Until(deadline))
+			defer timer.Stop()
+		}
+		room := make(chan struct{}, 1)
+		l.room.Store(&room)
+		if err := l.poller.watch(l, true); err != nil {
+			return n, err
+		}
+		select {
+		case <-room: // or it was cut, which the next write finds
+		case <-timer.C:
+			return n, errors.Join(os.ErrDeadlineExceeded, l.poller.watch(l, false))
 		}
 	}
-	return a
-}}
+}
+
+// hasRoom wakes who waits to write.
+func (l *line) hasRoom() {
+	if room := l.room.Swap(nil); room != nil {
+		*room <- struct{}{}
+	}
+}
+
+// cut implements link.
+func (l *line) cut() {
+	_ = l.Close()
+	l.hasRoom()
+}
+
+// linkOf makes the link of a connection. A poller will read it if there are any
+// and it is a plain TCP connection.
+func (h *Hub) linkOf(c net.Conn) (link, error) {
+	switch c.(type) {
+	case *rawsock.Conn, *net.TCPConn:
+	default:
+		return socket{c}, nil
+	}
+	ps := h.pollers.Load()
+	raw, ok := c.(*rawsock.Conn)
+	if ps == nil || !ps.ready() {
+		if !ok {
+			return socket{c}, nil
+		}
+		detached, err := raw.Detach()
+		return socket{detached}, err
+	}
+	if !ok {
+		if raw, ok = rawsock.Take(c); !ok {
+			return socket{c}, nil
+		}
+	}
+	return &line{Conn: raw, poller: ps.next()}, nil
+}
 
 // hijack takes the connection over from net/http and lets go of its buffers;
 // early is what came behind the handshake.

@@ -62,12 +62,17 @@ func (s *session) shake(w http.ResponseWriter, r *http.Request, extension string
 		answer += "Sec-WebSocket-Extensions: " + extension + "\r\n"
 	}
 	answer += "\r\n"
-	link := newSocket(conn)
-	if err := link.writeSoon([]byte(answer), handshakeTimeout); err != nil {
-		_ = conn.Close()
+	if s.link, err = s.hub.linkOf(conn); err != nil {
 		return nil, err
 	}
-	s.link = link
+	n, err := s.link.tryWrite([]byte(answer)) // most often it is taken at once, and no timer is needed
+	if err == nil && n < len(answer) {
+		_, err = s.link.writeBy([]byte(answer[n:]), time.Now().Add(handshakeTimeout))
+	}
+	if err != nil {
+		s.link.cut()
+		return nil, err
+	}
 	return early, nil
 }
 

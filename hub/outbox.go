@@ -275,7 +275,6 @@ func (s *session) drain() {
 		chunk, pooled, at := s.takeLocked()
 		if chunk == nil || o.dead {
 			o.busy = false
-			_ = s.link.SetWriteDeadline(time.Time{}) // before another may try a write
 			s.roomLocked()
 			over := o.sealed && s.form == formSSE // which does not answer a goodbye
 			s.mu.Unlock()
@@ -291,8 +290,7 @@ func (s *session) drain() {
 		if sealed {
 			left = s.hub.cfg.CloseTimeout
 		}
-		_ = s.link.SetWriteDeadline(time.Now().Add(left))
-		n, err := s.link.Write(chunk)
+		n, err := s.link.writeBy(chunk, time.Now().Add(left))
 
 		s.mu.Lock()
 		broken := s.wroteLocked(chunk, pooled, n, at, err)

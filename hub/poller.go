@@ -12,10 +12,9 @@ import (
 
 // Who reads a session's connection.
 const (
-	readByNobody    int32 = iota
-	readByPoller          // until the connection is cut
-	readByGoroutine       // TLS, pipes, and whatever a poller cannot take
-	readNoMore            // cut while a poller read it
+	readByOthers int32 = iota // goroutines: TLS, pipes, streams
+	readByPoller              // until the connection is cut
+	readNoMore                // cut while a poller read it
 )
 
 // maxPollers bounds the readers; beyond a few they wait for the CPU, not for bytes.
@@ -81,27 +80,22 @@ func (ps *pollers) open() error {
 	return nil
 }
 
-// take has a poller read the session's socket, after early; it reports false
-// when the socket must be read otherwise, and what of early is left for that.
-func (ps *pollers) take(s *session, early []byte) (taken bool, left []byte) {
-	if s.raw() == nil {
-		return false, early
-	}
-	if ps.start(); len(ps.list) == 0 {
-		return false, early
-	}
-	p := ps.list[ps.last.Add(1)%uint32(len(ps.list))]
-	s.pollers, s.poller = ps, p
+// ready reports whether there are pollers.
+func (ps *pollers) ready() bool {
+	ps.start()
+	return len(ps.list) > 0
+}
+
+// next returns a poller for one more line; there are some.
+func (ps *pollers) next() *poller { return ps.list[ps.last.Add(1)%uint32(len(ps.list))] }
+
+// take has the line's poller read the session, after early.
+func (ps *pollers) take(s *session, l *line, early []byte) {
+	s.pollers, s.poller = ps, l.poller
 	s.reader.Store(readByPoller)
-	if len(early) > 0 && !ps.receive(s, early) {
+	if len(early) > 0 && !ps.receive(s, early) || l.poller.add(s, l) != nil {
 		s.cut()
-		return true, nil
 	}
-	if p.add(s) == nil {
-		return true, nil
-	}
-	// When it is not so any more, the connection was cut and the session is on its way out.
-	return !s.reader.CompareAndSwap(readByPoller, readByNobody), nil
 }
 
 func (ps *pollers) close() error {

@@ -14,6 +14,7 @@ import (
 type poller struct {
 	file *os.File
 	raw  syscall.RawConn
+	fd   int // of epoll, open until run has ended
 
 	mu    sync.Mutex
 	byFD  []*session // indexed by descriptor
@@ -29,7 +30,7 @@ func newPoller() (*poller, error) {
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("hub: epoll: %w", err)
 	}
-	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), chunk: make([]byte, pollBuffer)}
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), fd: fd, chunk: make([]byte, pollBuffer)}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("hub: epoll: %w", err), p.file.Close())
 	}
@@ -38,32 +39,39 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() error { return p.file.Close() }
 
-// control runs f with the descriptors of epoll and of the session's socket.
-func (p *poller) control(s *session, f func(epoll, fd int) error) error {
-	var failed error
-	err := p.raw.Control(func(epoll uintptr) {
-		failed = s.raw().Control(func(fd uintptr) { failed = f(int(epoll), int(fd)) })
-	})
-	return errors.Join(err, failed)
-}
+// What epoll tells of a socket, always and while somebody waits to write.
+const (
+	tellRead = syscall.EPOLLIN | syscall.EPOLLRDHUP
+	tellRoom = syscall.EPOLLOUT
+)
 
 // add watches the session's socket until it is closed.
-func (p *poller) add(s *session) error {
-	var failed error
-	err := p.control(s, func(epoll, fd int) error {
+func (p *poller) add(s *session, l *line) error {
+	return l.Control(func(fd int) error {
 		p.mu.Lock()
 		for len(p.byFD) <= fd {
 			p.byFD = append(p.byFD, nil)
 		}
 		p.byFD[fd], s.fd = s, fd
 		p.mu.Unlock()
-		event := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP, Fd: int32(fd)}
-		if failed = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, fd, &event); failed != nil || s.reader.Load() != readByPoller { // cut meanwhile, and forgotten before it was known
+		event := syscall.EpollEvent{Events: tellRead, Fd: int32(fd)} //nolint:gosec // a descriptor
+		err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &event)
+		if err != nil || s.reader.Load() != readByPoller { // cut meanwhile, and forgotten before it was known
 			p.forget(s)
 		}
-		return nil
+		return err
 	})
-	return errors.Join(err, failed)
+}
+
+// watch has epoll tell when the line can be written to again, or no longer.
+func (p *poller) watch(l *line, room bool) error {
+	return l.Control(func(fd int) error {
+		event := syscall.EpollEvent{Events: tellRead, Fd: int32(fd)} //nolint:gosec // a descriptor
+		if room {
+			event.Events |= tellRoom
+		}
+		return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_MOD, fd, &event)
+	})
 }
 
 // forget lets go of a session; the kernel forgot its socket when that was closed.
@@ -75,10 +83,16 @@ func (p *poller) forget(s *session) {
 	}
 }
 
+// readySocket is a session of whose socket epoll tells.
+type readySocket struct {
+	s      *session
+	events uint32
+}
+
 // run reads what arrives until close is called.
 func (p *poller) run(ctx context.Context) {
 	events := make([]syscall.EpollEvent, 256)
-	ready := make([]*session, 0, len(events))
+	ready := make([]readySocket, 0, len(events))
 	var n int
 	wait := func(fd uintptr) bool {
 		var err error
@@ -88,7 +102,6 @@ func (p *poller) run(ctx context.Context) {
 		}
 		return n > 0
 	}
-	r := newPollReader(p.chunk)
 	for p.raw.Read(wait) == nil {
 		ready = ready[:0]
 		p.mu.Lock()
@@ -96,47 +109,31 @@ func (p *poller) run(ctx context.Context) {
 			// A descriptor that was closed and taken anew since is another session's,
 			// for which there is then nothing to read.
 			if fd := int(events[i].Fd); fd < len(p.byFD) && p.byFD[fd] != nil {
-				ready = append(ready, p.byFD[fd])
+				ready = append(ready, readySocket{p.byFD[fd], events[i].Events})
 			}
 		}
 		p.mu.Unlock()
-		for _, s := range ready {
-			r.read(ctx, s)
+		for _, r := range ready {
+			p.serve(ctx, r)
 		}
 		clear(ready)
 	}
 }
 
-// pollReader reads from one descriptor after the other.
-type pollReader struct {
-	chunk []byte
-	n     int
-	err   error
-	once  func(fd uintptr)
-}
-
-func newPollReader(chunk []byte) *pollReader {
-	r := &pollReader{chunk: chunk}
-	r.once = func(fd uintptr) {
-		r.n, r.err = readNow(fd, r.chunk)
-		for errors.Is(r.err, syscall.EINTR) {
-			r.n, r.err = readNow(fd, r.chunk)
+// serve does what epoll asks for. It reads once: epoll tells again when there is more.
+func (p *poller) serve(ctx context.Context, r readySocket) {
+	l := r.s.link.(*line)
+	if r.events&tellRoom != 0 {
+		_ = p.watch(l, false) // it may have been cut
+		l.hasRoom()
+		if r.events&^tellRoom == 0 {
+			return
 		}
 	}
-	return r
-}
-
-// read reads once; epoll tells again when there is more.
-func (r *pollReader) read(ctx context.Context, s *session) {
-	if err := s.raw().Control(r.once); err != nil {
-		s.cut()
-		return
-	}
+	n, err := l.Read(p.chunk)
 	switch {
-	case errors.Is(r.err, syscall.EAGAIN):
-	case r.err != nil || r.n <= 0:
-		s.cut()
-	case !s.receive(ctx, r.chunk[:r.n]):
-		s.cut()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+	case err != nil || !r.s.receive(ctx, p.chunk[:n]):
+		r.s.cut()
 	}
 }

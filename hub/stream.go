@@ -244,9 +244,8 @@ type stream struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
 
-	mu       sync.Mutex // guards what follows
-	claimed  bool       // the ticket is used
-	deadline time.Time
+	mu      sync.Mutex
+	claimed bool // the ticket is used; guarded by mu
 }
 
 func newStream(ticket, key string) *stream {
@@ -289,25 +288,14 @@ func (st *stream) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// SetWriteDeadline implements link.
-func (st *stream) SetWriteDeadline(at time.Time) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.deadline = at
-	return nil
-}
-
 // tryWrite implements link: a response cannot be written to without waiting.
 func (st *stream) tryWrite([]byte) (int, error) { return 0, nil }
 
 // cut implements link.
 func (st *stream) cut() { st.leave() }
 
-// Write implements link. What was not wholly written is lost with the response.
-func (st *stream) Write(b []byte) (int, error) {
-	st.mu.Lock()
-	deadline := st.deadline
-	st.mu.Unlock()
+// writeBy implements link. What was not wholly written is lost with the response.
+func (st *stream) writeBy(b []byte, deadline time.Time) (int, error) {
 	if err := st.awaitClient(deadline); err != nil {
 		return 0, err
 	}

@@ -14,6 +14,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"parley/hub/rawsock"
 )
 
 // Bounds of a request, as the front reads it and as net/http does.
@@ -33,6 +35,7 @@ const (
 // over, which was a sixth of what a connecting socket costs.
 type front struct {
 	listener net.Listener
+	raw      *rawsock.Listener // that has taken it over; nil where it cannot
 	handler  http.Handler
 	lobby    *lobby
 	crowded  func() bool // whoever comes should wait outside
@@ -53,8 +56,12 @@ type accepted struct {
 // answers handshakes.
 func newFront(l net.Listener, handler http.Handler, waiting *lobby, crowded func() bool, log *slog.Logger) *front {
 	f := &front{listener: l, handler: handler, lobby: waiting, crowded: crowded, log: log, others: make(chan accepted), closed: make(chan struct{})}
+	f.raw, _ = rawsock.Over(l)
 	f.close = sync.OnceValue(func() error {
 		close(f.closed)
+		if f.raw != nil {
+			return f.raw.Close()
+		}
 		return l.Close()
 	})
 	return f
@@ -90,13 +97,17 @@ func (f *front) run() {
 
 // accept takes one connection after the other. A handshake that is there already
 // is answered before the next connection is looked at, so that a crowd waits
-// where waiting costs nothing.
+// where waiting costs nothing. Its connection never comes to Go's poller.
 func (f *front) accept() {
 	for {
 		f.pause()
-		c, err := f.listener.Accept()
+		var err error
+		if f.raw != nil {
+			err = f.acceptRaw()
+		} else {
+			err = f.acceptOther()
+		}
 		if err == nil {
-			f.receive(c)
 			continue
 		}
 		if !f.hand(accepted{err: err}) || errors.Is(err, net.ErrClosed) {
@@ -115,28 +126,48 @@ const (
 	firstWhole                // a whole one
 )
 
-// receive answers a connection that has asked for a socket. What may have to be
-// waited for is waited for elsewhere.
-func (f *front) receive(c net.Conn) {
-	what, err := peek(c, false)
-	if err == nil && what == firstWhole { // it does not wait at all
-		f.answer(c, nil)
-		return
+// acceptRaw answers the next connection if it has asked for a socket. What may
+// have to be waited for is waited for elsewhere.
+func (f *front) acceptRaw() error {
+	raw, err := f.raw.Accept()
+	if err != nil {
+		return err
 	}
-	switch v := f.lobby.admit(c); {
+	what, err := glance(raw)
+	if err == nil && what == firstWhole { // it does not wait at all
+		f.answer(raw, nil)
+		return nil
+	}
+	var c net.Conn
+	if err == nil {
+		c, err = raw.Detach()
+	}
+	switch {
 	case err != nil:
-		f.lose(c, v)
+		f.lobby.silent.Inc()
+		_ = raw.Close()
 	case what == firstOther:
-		f.pass(c, v)
+		f.pass(c, f.lobby.admit(c))
 	default:
+		v := f.lobby.admit(c)
 		f.guests.Go(func() { f.greet(c, v) })
 	}
+	return nil
+}
+
+// acceptOther leaves the next connection to net/http.
+func (f *front) acceptOther() error {
+	c, err := f.listener.Accept()
+	if err == nil {
+		f.pass(c, f.lobby.admit(c))
+	}
+	return err
 }
 
 // greet waits for what a connection wants.
 func (f *front) greet(c net.Conn, v *visitor) {
 	_ = c.SetReadDeadline(time.Now().Add(headerTimeout))
-	switch what, err := peek(c, true); {
+	switch what, err := await(c); {
 	case err != nil:
 		f.lose(c, v)
 	case what == firstOther:
@@ -196,6 +227,31 @@ func (f *front) hand(a accepted) bool {
 
 // socketLine is how a request for a socket begins.
 const socketLine = "GET /v1/socket"
+
+// glance tells what a connection has begun with, and takes nothing of it.
+func glance(c *rawsock.Conn) (first, error) {
+	var seen [frontLooksAt]byte
+	switch n, err := c.Peek(seen[:]); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return firstNothing, nil
+	case err != nil:
+		return firstNothing, err
+	default:
+		return judge(seen[:n]), nil
+	}
+}
+
+// judge tells what a connection begins with.
+func judge(seen []byte) first {
+	rest, ok := bytes.CutPrefix(seen, []byte(socketLine))
+	switch {
+	case !ok || len(rest) == 0 || rest[0] != ' ' && rest[0] != '?':
+		return firstOther
+	case !bytes.Contains(rest, []byte("\r\n\r\n")):
+		return firstPart
+	}
+	return firstWhole
+}
 
 var requests = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, frontReadsOnce) }}
 
