@@ -32,3 +32,21 @@ func (c *Conn) Peek([]byte) (int, error) { return 0, errors.ErrUnsupported }
 func (c *Conn) LocalAddr() net.Addr { return nil }
 
 func closeFD(int) error { return nil }
+
+// Watcher waits for the first bytes of many connections.
+type Watcher struct{}
+
+// NewWatcher makes a Watcher.
+func NewWatcher() (*Watcher, error) { return nil, errors.ErrUnsupported }
+
+// Close ends Run.
+func (w *Watcher) Close() error { return nil }
+
+// Add has Run call then once, when something has come.
+func (w *Watcher) Add(*Conn, func()) error { return errors.ErrUnsupported }
+
+// Forget lets go of a connection that was closed.
+func (w *Watcher) Forget(*Conn) {}
+
+// Run calls what was added.
+func (w *Watcher) Run() {}

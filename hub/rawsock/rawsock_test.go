@@ -237,6 +237,60 @@ func TestConn_NobodyMeetsAnothersDescriptor(t *testing.T) {
 	all.Wait()
 }
 
+// A watcher calls once, for bytes or the end, and not for who was closed here.
+func TestWatcher_TellsOfTheFirstBytes(t *testing.T) {
+	w, err := rawsock.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(w.Run)
+	defer func() { _ = w.Close(); running.Wait() }()
+	l, addr := listen(t, "127.0.0.1:0")
+	told := make(chan string, 100)
+	watch := func(name string) (*rawsock.Conn, net.Conn) {
+		c, client := pair(t, l, addr)
+		if err := w.Add(c, func() { told <- name }); err != nil {
+			t.Fatal(err)
+		}
+		return c, client
+	}
+	next := func() string {
+		select {
+		case name := <-told:
+			return name
+		case <-time.After(patience):
+			return "nobody"
+		}
+	}
+	gone, _ := watch("closed here")
+	_ = gone.Close()
+	w.Forget(gone)
+	if err := w.Add(gone, func() {}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("added what is closed: %v", err)
+	}
+	speaks, speaker := watch("speaks")
+	_, leaver := watch("leaves")
+	_, _ = speaker.Write([]byte("x"))
+	if got := next(); got != "speaks" {
+		t.Errorf("told of %s", got)
+	}
+	_, _ = speaker.Write([]byte("y")) // nobody asked for more
+	_ = leaver.Close()
+	if got := next(); got != "leaves" {
+		t.Errorf("told of %s", got)
+	}
+	if err := w.Add(speaks, func() { told <- "again" }); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); got != "again" || len(told) != 0 {
+		t.Errorf("told of %s and %d more", got, len(told))
+	}
+	if n, err := speaks.Read(make([]byte, 10)); n != 2 || err != nil {
+		t.Errorf("%d bytes were left, %v", n, err)
+	}
+}
+
 func ExampleConn() {
 	plain, _ := net.Listen("tcp", "127.0.0.1:0")
 	l, ok := rawsock.Over(plain)

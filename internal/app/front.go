@@ -36,6 +36,7 @@ const (
 type front struct {
 	listener net.Listener
 	raw      *rawsock.Listener // that has taken it over; nil where it cannot
+	silent   *rawsock.Watcher  // of those who have not said anything yet; nil likewise
 	handler  http.Handler
 	lobby    *lobby
 	crowded  func() bool // whoever comes should wait outside
@@ -56,7 +57,13 @@ type accepted struct {
 // answers handshakes.
 func newFront(l net.Listener, handler http.Handler, waiting *lobby, crowded func() bool, log *slog.Logger) *front {
 	f := &front{listener: l, handler: handler, lobby: waiting, crowded: crowded, log: log, others: make(chan accepted), closed: make(chan struct{})}
-	f.raw, _ = rawsock.Over(l)
+	if w, err := rawsock.NewWatcher(); err == nil {
+		if f.raw, _ = rawsock.Over(l); f.raw == nil {
+			_ = w.Close()
+		} else {
+			f.silent = w
+		}
+	}
 	f.close = sync.OnceValue(func() error {
 		close(f.closed)
 		if f.raw != nil {
@@ -88,11 +95,30 @@ func (f *front) Addr() net.Addr { return f.listener.Addr() }
 func (f *front) run() {
 	defer f.guests.Wait()
 	defer f.lobby.clear()
+	if f.silent != nil {
+		defer func() { _ = f.silent.Close() }()
+		f.guests.Go(f.silent.Run)
+		f.guests.Go(f.expire)
+	}
 	var loops sync.WaitGroup
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		loops.Go(f.accept)
 	}
 	loops.Wait()
+}
+
+// expire closes those who say nothing for too long, until Close.
+func (f *front) expire() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			f.lobby.expire(now)
+		case <-f.closed:
+			return
+		}
+	}
 }
 
 // accept takes one connection after the other. A handshake that is there already
@@ -133,10 +159,24 @@ func (f *front) acceptRaw() error {
 	if err != nil {
 		return err
 	}
+	f.receive(raw, nil)
+	return nil
+}
+
+// receive looks at what a connection has said; v is nil if it was not waited for.
+func (f *front) receive(raw *rawsock.Conn, v *visitor) {
 	what, err := glance(raw)
-	if err == nil && what == firstWhole { // it does not wait at all
-		f.answer(raw, nil)
-		return nil
+	switch {
+	case err != nil:
+	case what == firstWhole: // nothing is waited for
+		f.answer(raw, v)
+		return
+	case what == firstNothing && v == nil:
+		f.await(raw)
+		return
+	}
+	if v != nil {
+		f.lobby.leave(v)
 	}
 	var c net.Conn
 	if err == nil {
@@ -152,7 +192,18 @@ func (f *front) acceptRaw() error {
 		v := f.lobby.admit(c)
 		f.guests.Go(func() { f.greet(c, v) })
 	}
-	return nil
+}
+
+// await has a connection received again when it has said something.
+func (f *front) await(raw *rawsock.Conn) {
+	v := &visitor{conn: raw, until: time.Now().Add(headerTimeout), close: func() {
+		_ = raw.Close()
+		f.silent.Forget(raw)
+	}}
+	f.lobby.seat(v)
+	if f.silent.Add(raw, func() { f.receive(raw, v) }) != nil { // or it was closed meanwhile
+		f.lose(raw, v)
+	}
 }
 
 // acceptOther leaves the next connection to net/http.
@@ -167,7 +218,7 @@ func (f *front) acceptOther() error {
 // greet waits for what a connection wants.
 func (f *front) greet(c net.Conn, v *visitor) {
 	_ = c.SetReadDeadline(time.Now().Add(headerTimeout))
-	switch what, err := await(c); {
+	switch what, err := peek(c); {
 	case err != nil:
 		f.lose(c, v)
 	case what == firstOther:
@@ -371,6 +422,17 @@ func (w *handshake) finish() {
 		}
 		_ = w.conn.SetDeadline(time.Now().Add(headerTimeout))
 		_ = resp.Write(w.conn) // the client may have gone
+		if tcp, ok := w.conn.(*net.TCPConn); ok && w.left <= 0 {
+			hearOut(tcp)
+		}
 	}
 	_ = w.conn.Close()
+}
+
+// hearOut reads on a little while after the answer: closing on who is still
+// sending would take the answer away from him.
+func hearOut(c *net.TCPConn) {
+	_ = c.CloseWrite()
+	_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	_, _ = io.CopyN(io.Discard, c, 1<<20)
 }

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// await waits for the first bytes of a connection and leaves them there.
-func await(c net.Conn) (first, error) {
+// peek waits for the first bytes of a connection and leaves them there.
+func peek(c net.Conn) (first, error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return firstOther, nil

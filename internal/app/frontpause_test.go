@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -115,4 +117,64 @@ func TestFront_APartOfAHandshakeHoldsUpNobody(t *testing.T) {
 	}
 	_ = f.Close()
 	<-ended
+}
+
+// Who says nothing waits without a goroutine, is answered when it speaks after
+// all, and is closed when its time is over.
+func TestFront_WaitsForWhoSaysNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	waiting := newLobby(-1, prometheus.NewRegistry())
+	f := newFront(l, handler, waiting, func() bool { return false }, slog.New(slog.DiscardHandler))
+	ended := make(chan struct{})
+	go func() { defer close(ended); f.run() }()
+	defer func() { _ = f.Close(); <-ended }()
+	await := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("waited in vain until ", what)
+			}
+		}
+	}
+	before := runtime.NumGoroutine()
+	var clients []net.Conn
+	for range 40 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		clients = append(clients, c)
+	}
+	await("all wait", func() bool { return waiting.size() == len(clients) })
+	if n := runtime.NumGoroutine() - before; n >= len(clients) {
+		t.Errorf("%d goroutines more", n)
+	}
+	if _, err := clients[0].Write([]byte("GET /v1/socket HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	var answer [12]byte
+	if _, err := clients[0].Read(answer[:]); err != nil || string(answer[:]) != "HTTP/1.1 418" {
+		t.Errorf("answered with %q, %v", answer, err)
+	}
+	_ = clients[1].Close()
+	await("the one that left is gone", func() bool { return waiting.size() == len(clients)-2 && testutil.ToFloat64(waiting.silent) == 1 })
+	waiting.expire(time.Now().Add(headerTimeout - time.Second))
+	if waiting.size() != len(clients)-2 {
+		t.Error("closed before its time")
+	}
+	waiting.expire(time.Now().Add(headerTimeout + time.Second))
+	for _, c := range clients[2:] {
+		if _, err := c.Read(answer[:]); !errors.Is(err, io.EOF) {
+			t.Errorf("who said nothing reads %v", err)
+		}
+	}
+	if n := testutil.ToFloat64(waiting.silent); waiting.size() != 0 || n != float64(len(clients)-1) {
+		t.Errorf("%d wait, %v were silent", waiting.size(), n)
+	}
 }

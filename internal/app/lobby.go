@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -27,6 +28,8 @@ type lobby struct {
 // visitor is a connection that waits.
 type visitor struct {
 	conn  net.Conn
+	close func()
+	until time.Time // when the lobby closes it; zero: its reader knows
 	place *list.Element
 	asked sync.Once
 }
@@ -63,24 +66,46 @@ func (l *lobby) enter(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, visitorKey{}, l.admit(c))
 }
 
-// admit takes a connection in.
+// admit takes in a connection that somebody reads.
 func (l *lobby) admit(c net.Conn) *visitor {
-	v := &visitor{conn: c}
-	var oldest net.Conn
+	v := &visitor{conn: c, close: func() { _ = rawConn(c).Close() }} // its reader notices
+	l.seat(v)
+	return v
+}
+
+// seat takes a visitor in.
+func (l *lobby) seat(v *visitor) {
+	var oldest *visitor
 	l.mu.Lock()
 	if l.max >= 0 && l.waiting.Len() >= l.max && l.waiting.Len() > 0 {
-		first := l.waiting.Front().Value.(*visitor)
-		oldest = first.conn
-		l.removeLocked(first)
+		oldest = l.waiting.Front().Value.(*visitor)
+		l.removeLocked(oldest)
 	}
 	v.place = l.waiting.PushBack(v)
-	l.by[c] = v
+	l.by[v.conn] = v
 	l.mu.Unlock()
 	if oldest != nil {
 		l.evicted.Inc()
-		_ = rawConn(oldest).Close() // its reader notices
+		oldest.close()
 	}
-	return v
+}
+
+// expire closes those whose time was over at now.
+func (l *lobby) expire(now time.Time) {
+	var late []*visitor
+	l.mu.Lock()
+	for e := l.waiting.Front(); e != nil; e = e.Next() {
+		if v := e.Value.(*visitor); !v.until.IsZero() && v.until.Before(now) {
+			late = append(late, v)
+		}
+	}
+	l.mu.Unlock()
+	for _, v := range late {
+		if l.leave(v) {
+			l.silent.Inc()
+			v.close()
+		}
+	}
 }
 
 // leave lets a visitor go on; it reports whether it was still waiting.
@@ -94,8 +119,8 @@ func (l *lobby) leave(v *visitor) bool {
 func (l *lobby) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.by {
-		_ = rawConn(c).Close() // its reader notices
+	for _, v := range l.by {
+		v.close()
 	}
 }
 
