@@ -136,11 +136,9 @@ func (in *inbound) assemble(f header, payload []byte) (byte, []byte) {
 		return f.op, payload
 	case f.op != opContinuation:
 		in.squeezed = f.squeezed
-	}
-	if f.fin && in.op == 0 {
-		return f.op, payload
-	}
-	if f.op != opContinuation {
+		if f.fin {
+			return f.op, payload
+		}
 		in.op = f.op
 	}
 	in.message = append(in.message, payload...)

@@ -89,7 +89,7 @@ func newMetrics(h *Hub) *metrics {
 		}
 	}
 	m.refused.WithLabelValues("handshake")
-	accepted := vec("accepted_total", "Connections accepted, by how they speak: JSON or CBOR over a WebSocket, or server-sent events.", "transport")
+	accepted := vec("accepted_total", "Connections accepted, by how they speak: JSON or CBOR over a WebSocket, each with compression or without, or server-sent events.", "transport")
 	for f, name := range transports {
 		m.accepted[f] = accepted.WithLabelValues(name)
 	}

@@ -175,8 +175,8 @@ func (f *front) receive(raw *rawsock.Conn, v *visitor) {
 		f.await(raw)
 		return
 	}
-	if v != nil {
-		f.lobby.leave(v)
+	if v != nil && !f.lobby.leave(v) {
+		return // it was closed and counted
 	}
 	var c net.Conn
 	if err == nil {
