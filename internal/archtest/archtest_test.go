@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"parley/media/opus":                 {"leaves"},
 	"parley/media/opus/opustest":        {"leaves"},
 	"parley/turn":                       {"leaves"},
-	"parley/hub":                        {"leaves", "parley/hub/broker", "parley/wire/jsoncbor"},
+	"parley/hub":                        {"leaves", "parley/hub/broker", "parley/hub/rawsock", "parley/wire/jsoncbor"},
 	"parley/hub/broker":                 {"leaves"},
 	"parley/hub/rawsock":                nil,
 	"parley/internal/redisdb":           nil,
