@@ -94,6 +94,21 @@ func TestOrder_AnObjectWaitsForItsEarlierEventAndOthersDoNot(t *testing.T) {
 	})
 }
 
+// leased reports whether a node is at some delivery. Where a machine takes its
+// time to write down an answer, a clock that runs on would give the delivery to
+// another node, which is right and not what is tested.
+func leased(t *testing.T, db *sqldb.DB) bool {
+	t.Helper()
+	n := 0
+	err := db.View(t.Context(), func(tx *sqldb.Tx) error {
+		return tx.QueryRow("SELECT COUNT(*) FROM webhook_deliveries WHERE lease > 0").Scan(&n)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n > 0
+}
+
 func TestOrder_EveryObjectUnderRandomFailuresOnTwoNodes(t *testing.T) {
 	sqldbtest.Each(t, schemas(), func(t *testing.T, db *sqldb.DB) {
 		k := newKit(t, db, webhook.Config{})
@@ -133,8 +148,10 @@ func TestOrder_EveryObjectUnderRandomFailuresOnTwoNodes(t *testing.T) {
 			select {
 			case <-done:
 				n++
-			case <-time.After(20 * time.Millisecond): // what is left waits for its retry
-				k.clock.Advance(6 * time.Second)
+			case <-time.After(20 * time.Millisecond): // what is left waits for its retry, if nobody is at it
+				if !leased(t, db) {
+					k.clock.Advance(6 * time.Second)
+				}
 			case <-timeout:
 				t.Fatalf("only %d came", n)
 			}
