@@ -1,11 +1,15 @@
 package load
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,4 +96,33 @@ func TestField_FindsStringsAndNumbers(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
+}
+
+// What a node compressed is read as what it was.
+func TestSocket_ReadsCompressedMessages(t *testing.T) {
+	s, node := pipeSocket(t)
+	got := make(chan string, 2)
+	ended := make(chan error, 1)
+	go func() { ended <- s.serve(func(_ *socket, m []byte) { got <- string(m) }) }()
+	message := `{"method":"event","params":{"text":"` + strings.Repeat("again and ", 50) + `"}}`
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.WriteString(w, message)
+	if err := errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	squeezed := strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
+	for _, frame := range [][]byte{serverFrame(opText|0x40, squeezed), serverFrame(opText, message)} {
+		if _, err := node.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+		if text := <-got; text != message {
+			t.Errorf("read %q", text)
+		}
+	}
+	_ = node.Close()
+	<-ended
 }
