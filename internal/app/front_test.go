@@ -87,3 +87,32 @@ func TestFront_KeepsWhatFollowsTheHandshake(t *testing.T) {
 		}
 	}
 }
+
+// Who is refused while still sending gets the answer nevertheless.
+func TestFront_HearsOutWhoIsRefused(t *testing.T) {
+	n := start(t, t.TempDir())
+	c, err := net.Dial("tcp", strings.TrimPrefix(n.info.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, "GET /v1/socket HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 20<<10)); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(c)
+	if _, err := in.Peek(1); err != nil { // it is refused
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := io.WriteString(c, "and more"); err != nil {
+			t.Fatalf("cut off: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // for a reset to arrive, if there is one
+	}
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Fatalf("answered with %v, %v", res, err)
+	}
+	_ = res.Body.Close()
+}
